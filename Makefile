@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make help` lists the targets. CI, the README and people call nothing else.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.ONESHELL:
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+COMMIT  := $(shell git rev-parse --verify --quiet HEAD 2>/dev/null)
+BUILD   := $(or $(DRONE_BUILD_NUMBER),$(GITHUB_RUN_NUMBER),0)
+STAMP   := -X wolfpack/version.version=$(VERSION) -X wolfpack/version.build=$(BUILD) -X wolfpack/version.commit=$(COMMIT)
+
+export GOFLAGS := -buildvcs=false
+GO_BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w $(STAMP)'
+PROGRAMS := wolfpack vcsim lab govc
+
+# Parameters: make up ONCE=1, make robot SUITE=pod_lifecycle TARGET=vcenter PROCESSES=4
+ONCE      ?=
+SUITE     ?=
+TARGET    ?=
+PROCESSES ?=
+
+.PHONY: help
+help: ## show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: up
+up: build kube ## the main job: a lab with pods running as VMs, until Ctrl-C (ONCE=1: show it and end)
+	@bin/lab up --show --examples examples $(if $(ONCE),--once)
+
+.PHONY: test
+test: lint unit robot ## everything: lint, Go tests with the race detector, Robot against the stand-in
+
+.PHONY: unit
+unit: need-go need-gcc kube venv ## Go tests with the race detector, and the tests of Robot's Python keywords
+	@mkdir -p build/unit
+	go tool gotestsum --format pkgname-and-test-fails --jsonfile build/unit/go.json --junitfile build/unit/go.xml -- -race -timeout 15m ./...
+	.venv/bin/pytest -q --junitxml build/unit/python.xml tests/resources
+
+.PHONY: robot
+robot: build kube venv ## Robot suites, in parallel (SUITE=area, TARGET=vcenter for GOVC_URL, PROCESSES=n)
+	@.venv/bin/python tests/resources/run_robot.py $(if $(SUITE),--suite $(SUITE)) $(if $(TARGET),--target $(TARGET)) $(if $(PROCESSES),--processes $(PROCESSES))
+
+.PHONY: bench
+bench: need-go ## benchmarks: one table, each row a ratio to a baseline of the same run
+	@go run ./tests/bench
+
+.PHONY: build
+build: need-go ## the programs, into bin/
+	@mkdir -p bin
+	$(GO_BUILD) -o bin/ ./cmd/wolfpack ./tests/vcsim/cmd/vcsim ./tests/lab/cmd/lab ./tests/govc
+
+.PHONY: kube
+kube: need-go ## the control plane: etcd, kube-apiserver and so on, built once and cached outside the checkout
+	@mkdir -p bin
+	ln -sfn "$$(go run ./tests/kube/build)" bin/kube
+
+.PHONY: lint
+lint: need-go venv ## formatting, vet, staticcheck, module files, CI files, Python and Robot style
+	@test -z "$$(go tool gofumpt -l . | tee /dev/stderr)" || { echo "make lint: run 'make fmt' for the files above" >&2; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	go mod tidy -diff
+	(cd tests/kube/binaries && go mod tidy -diff)
+	go tool actionlint
+	.venv/bin/ruff check . && .venv/bin/ruff format --check .
+	.venv/bin/robocop check && .venv/bin/robocop format --check --diff
+
+.PHONY: fmt
+fmt: need-go venv ## format everything
+	@go tool gofumpt -w .
+	.venv/bin/ruff format . && .venv/bin/robocop format
+
+.PHONY: generate
+generate: need-go ## mocks, after an interface changed
+	@go tool mockery
+
+.PHONY: venv
+venv: .venv/.installed
+.venv/.installed: requirements.txt
+	@command -v python3 >/dev/null || { echo "make: Python 3 is missing: install the package python3" >&2; exit 1; }
+	python3 -c 'import venv, ensurepip' 2>/dev/null || { echo "make: Python's venv module is missing: install the package python3-venv" >&2; exit 1; }
+	test -x .venv/bin/python || python3 -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	touch $@
+
+.PHONY: clean
+clean: ## remove what was built in the checkout; the caches outside it stay
+	@rm -rf bin build .venv
+
+.PHONY: need-go need-gcc
+need-go:
+	@command -v go >/dev/null || { echo "make: Go is missing: install Go $$(awk '$$1 == "go" { print $$2 }' go.mod) or newer from https://go.dev/dl" >&2; exit 1; }
+need-gcc:
+	@command -v gcc >/dev/null || { echo "make: gcc is missing, which Go's race detector needs: install the package gcc" >&2; exit 1; }

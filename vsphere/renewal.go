@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vsphere
+
+import (
+	"context"
+	"reflect"
+	"sync"
+
+	"github.com/vmware/govmomi/fault"
+	"github.com/vmware/govmomi/vim25/methods"
+	"github.com/vmware/govmomi/vim25/soap"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// renewal logs in again when vCenter answers NotAuthenticated, and repeats the call. vCenter refuses such a call before
+// it does anything, so the repeat is safe for every method.
+type renewal struct {
+	soap.RoundTripper
+	login func(context.Context) error
+
+	mu         sync.Mutex // guards generation, and is held across a login so that many callers make one
+	generation int        // grows with each login
+}
+
+// RoundTrip makes one call, with at most one login and one repeat.
+func (r *renewal) RoundTrip(ctx context.Context, request, response soap.HasFault) error {
+	before := r.current()
+	err := r.RoundTripper.RoundTrip(ctx, request, response)
+	if err == nil || isSessionCall(request) || !fault.Is(err, new(types.NotAuthenticated)) {
+		return err
+	}
+	if loginErr := r.renew(ctx, before); loginErr != nil {
+		return loginErr
+	}
+	reflect.ValueOf(response).Elem().SetZero() // or the first answer's fault would be read again
+	return r.RoundTripper.RoundTrip(ctx, request, response)
+}
+
+func (r *renewal) current() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.generation
+}
+
+// renew logs in, unless another caller has done so since generation before.
+func (r *renewal) renew(ctx context.Context, before int) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.generation != before {
+		return nil
+	}
+	if err := r.login(ctx); err != nil {
+		return err
+	}
+	r.generation++
+	return nil
+}
+
+// isSessionCall says whether the request is part of logging in or out, which must not log in again.
+func isSessionCall(request soap.HasFault) bool {
+	switch request.(type) {
+	case *methods.LoginBody, *methods.LogoutBody:
+		return true
+	default:
+		return false
+	}
+}
