@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package portlayer is the vSphere side of the provider: it creates, starts, stops, removes and watches pod VMs. It
+// knows nothing of Kubernetes' API server. Backends are named by where their VMs run: vcenter and inprocess; the suite in
+// portlayertest holds for each.
+package portlayer
+
+import (
+	"context"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"wolfpack/guest"
+	"wolfpack/guest/contract"
+)
+
+// ID names a VM within one backend: in vSphere the value of its managed object reference.
+type ID string
+
+// Identity says whose VM it is. It is kept in the VM itself, because vSphere is the only database.
+type Identity struct {
+	Namespace string
+	Name      string
+	UID       string // of the pod; a VM is found by this, never by name
+	VCH       string
+	SpecHash  string // of the pod's spec that the VM was made from
+}
+
+// State of a VM, as far as pods care.
+type State string
+
+// The states of a VM.
+const (
+	Off          State = "Off"
+	Running      State = "Running"
+	Suspended    State = "Suspended"
+	Inaccessible State = "Inaccessible" // vCenter cannot reach the VM's host or files: its power state is not known
+)
+
+// VM is one pod VM, as it was last reported. A VM is a value: nobody changes what its pointers lead to.
+type VM struct {
+	ID
+	Identity
+	VMName    string
+	GuestName string
+	State     State
+	ToolsUp   bool               // the guest can be asked to shut down
+	IP        string             // the guest's first address, "" while it has none
+	Pod       *corev1.Pod        // as it was when the VM was made; nil if it cannot be read
+	Status    *contract.Status   // what the guest last reported; nil before its first report
+	Endpoint  *contract.Endpoint // where the guest listens; nil before it does
+}
+
+// Spec is the VM to make for a pod.
+type Spec struct {
+	Identity
+	OS      guest.OS
+	Machine guest.Machine // the backend sets the network
+}
+
+// Update is news of VMs, in the order in which they happened.
+type Update struct {
+	Sync    bool // Changed is the whole set: a VM that is not in it does not exist
+	Changed []VM
+	Gone    []ID
+	Lost    error // the watch is interrupted and will come back with a Sync; until then nothing is known to have changed
+}
+
+// Capacity is what a virtual container host can run.
+type Capacity struct {
+	CPUs        float64 // cores
+	MemoryBytes int64
+	Reachable   time.Time // when vSphere said so
+}
+
+// Portlayer runs pod VMs in one virtual container host. All methods are safe for concurrent use. Once begun, a change is
+// carried through even when ctx ends, so that its outcome is known: an error then says what happened, not that somebody
+// stopped waiting. Errors are of package errs' kinds.
+type Portlayer interface {
+	// Create makes a VM that is off. errs.Exists: the pod has a VM already; its ID is returned.
+	Create(ctx context.Context, spec Spec) (ID, error)
+	// Start powers a VM on. It is no error if it is on.
+	Start(ctx context.Context, id ID) error
+	// Shutdown asks the guest to stop and returns at once; the VM powers off later. errs.Unavailable: the guest cannot
+	// be asked. It is no error if the VM is off.
+	Shutdown(ctx context.Context, id ID) error
+	// Stop powers a VM off at once. It is no error if it is off.
+	Stop(ctx context.Context, id ID) error
+	// AwaitOff returns nil when the VM is off or gone, or ctx's error.
+	AwaitOff(ctx context.Context, id ID) error
+	// Remove destroys a VM that is off, with its files. errs.NotFound: it is gone.
+	Remove(ctx context.Context, id ID) error
+	// Watch reports all VMs, then each change, until ctx ends, and returns ctx's error. It comes back by itself after any
+	// failure of the connection. sink is called by one goroutine at a time. One Watch must be running for the other
+	// methods to work.
+	Watch(ctx context.Context, sink func(Update)) error
+	// Capacity asks what there is.
+	Capacity(ctx context.Context) (Capacity, error)
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package portlayertest is the conformance suite of portlayer.Portlayer: each case explains the rule that it checks. Every
+// backend runs it.
+package portlayertest
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"wolfpack/errs"
+	"wolfpack/guest"
+	"wolfpack/guest/contract"
+	"wolfpack/provider/portlayer"
+	"wolfpack/vch"
+)
+
+// VCH is the name of the virtual container host whose VMs a backend under test must know.
+const VCH = "conformance"
+
+// patience is how long the suite waits for what must happen.
+const patience = 20 * time.Second
+
+// Run runs the suite. start returns a new backend without VMs.
+func Run(t *testing.T, start func(t *testing.T) portlayer.Portlayer) {
+	for _, rule := range rules {
+		t.Run(rule.name, func(t *testing.T) {
+			backend := start(t)
+			rule.check(t, backend, Watch(t, backend))
+		})
+	}
+}
+
+var rules = []struct {
+	name  string
+	check func(*testing.T, portlayer.Portlayer, *Watcher)
+}{
+	{"the watch begins with all VMs", func(t *testing.T, p portlayer.Portlayer, w *Watcher) {
+		id := create(t, p, "uid-1")
+		w.Await(t, "created", func(vms map[portlayer.ID]portlayer.VM) bool { return vms[id].ID == id })
+		second := Watch(t, p)
+		second.Await(t, "in the first batch", func(vms map[portlayer.ID]portlayer.VM) bool { return vms[id].ID == id })
+	}},
+	{"a created VM is off and says whose it is", func(t *testing.T, p portlayer.Portlayer, w *Watcher) {
+		spec := Spec(t, "uid-1")
+		id, err := p.Create(t.Context(), spec)
+		require.NoError(t, err)
+		vm := w.Await(t, "created", func(vms map[portlayer.ID]portlayer.VM) bool { return vms[id].ID == id })[id]
+		require.Equal(t, portlayer.Off, vm.State)
+		require.Equal(t, spec.Identity, vm.Identity)
+		require.Equal(t, spec.Machine.VMName, vm.VMName)
+		require.NotNil(t, vm.Pod)
+		require.Equal(t, types.UID("uid-1"), vm.Pod.UID)
+		require.Nil(t, vm.Status)
+	}},
+	{"a pod has one VM: a second create finds the first", func(t *testing.T, p portlayer.Portlayer, w *Watcher) {
+		id := create(t, p, "uid-1")
+		again, err := p.Create(t.Context(), Spec(t, "uid-1"))
+		require.True(t, errs.Is(err, errs.Exists), "%v", err)
+		require.Equal(t, id, again)
+		w.Await(t, "one VM", func(vms map[portlayer.ID]portlayer.VM) bool { return len(vms) == 1 })
+	}},
+	{"a VM that was started runs, and starting it again is no error", func(t *testing.T, p portlayer.Portlayer, w *Watcher) {
+		id := create(t, p, "uid-1")
+		require.NoError(t, p.Start(t.Context(), id))
+		w.Await(t, "running", state(id, portlayer.Running))
+		require.NoError(t, p.Start(t.Context(), id))
+	}},
+	{"stopping a VM turns it off, and stopping it again is no error", func(t *testing.T, p portlayer.Portlayer, w *Watcher) {
+		id := running(t, p, w)
+		require.NoError(t, p.Stop(t.Context(), id))
+		require.NoError(t, p.AwaitOff(t.Context(), id))
+		w.Await(t, "off", state(id, portlayer.Off))
+		require.NoError(t, p.Stop(t.Context(), id))
+		require.NoError(t, p.Shutdown(t.Context(), id))
+	}},
+	{"waiting for a running VM to be off ends with the context", func(t *testing.T, p portlayer.Portlayer, w *Watcher) {
+		id := running(t, p, w)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorIs(t, p.AwaitOff(ctx, id), context.Canceled)
+	}},
+	{"a VM that runs is not removed", func(t *testing.T, p portlayer.Portlayer, w *Watcher) {
+		id := running(t, p, w)
+		err := p.Remove(t.Context(), id)
+		require.Error(t, err)
+		require.False(t, errs.Is(err, errs.NotFound), "%v", err)
+		w.Await(t, "still running", state(id, portlayer.Running))
+	}},
+	{"a removed VM is gone for the watch and for every operation", func(t *testing.T, p portlayer.Portlayer, w *Watcher) {
+		id := create(t, p, "uid-1")
+		require.NoError(t, p.Remove(t.Context(), id))
+		w.Await(t, "gone", func(vms map[portlayer.ID]portlayer.VM) bool { return len(vms) == 0 })
+		require.NoError(t, p.AwaitOff(t.Context(), id))
+		for name, op := range map[string]func(context.Context, portlayer.ID) error{
+			"Start": p.Start, "Stop": p.Stop, "Shutdown": p.Shutdown, "Remove": p.Remove,
+		} {
+			err := op(t.Context(), id)
+			require.True(t, errs.Is(err, errs.NotFound), "%s: %v", name, err)
+		}
+	}},
+	{"a change is carried through when its context ends", func(t *testing.T, p portlayer.Portlayer, w *Watcher) {
+		id := create(t, p, "uid-1")
+		ctx, cancel := context.WithCancel(t.Context())
+		defer context.AfterFunc(ctx, func() {})()
+		done := make(chan error, 1)
+		go func() { done <- p.Start(ctx, id) }()
+		cancel()
+		if err := <-done; err != nil {
+			require.ErrorIs(t, err, context.Canceled, "only a change that was not begun may fail")
+			return
+		}
+		w.Await(t, "running", state(id, portlayer.Running))
+	}},
+	{"operations on many VMs go side by side", func(t *testing.T, p portlayer.Portlayer, w *Watcher) {
+		var group sync.WaitGroup
+		failures := make(chan error, 20)
+		for i := range 20 {
+			group.Go(func() {
+				id, err := p.Create(t.Context(), Spec(t, "uid-"+string(rune('a'+i))))
+				if err == nil {
+					err = p.Start(t.Context(), id)
+				}
+				failures <- err
+			})
+		}
+		group.Wait()
+		close(failures)
+		for err := range failures {
+			require.NoError(t, err)
+		}
+		w.Await(t, "20 running", func(vms map[portlayer.ID]portlayer.VM) bool {
+			n := 0
+			for _, vm := range vms {
+				if vm.State == portlayer.Running {
+					n++
+				}
+			}
+			return n == 20
+		})
+	}},
+	{"there is capacity", func(t *testing.T, p portlayer.Portlayer, _ *Watcher) {
+		found, err := p.Capacity(t.Context())
+		require.NoError(t, err)
+		require.Positive(t, found.CPUs)
+		require.Positive(t, found.MemoryBytes)
+	}},
+}
+
+// Spec is a small VM for a pod with that UID.
+func Spec(t *testing.T, uid string) portlayer.Spec {
+	t.Helper()
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web", UID: types.UID(uid)}}
+	payload, err := contract.EncodePod(pod)
+	require.NoError(t, err)
+	os, err := guest.Lookup("photon", guest.Container)
+	require.NoError(t, err)
+	identity := portlayer.Identity{Namespace: "default", Name: "web", UID: uid, VCH: VCH, SpecHash: "1"}
+	return portlayer.Spec{
+		Identity: identity,
+		OS:       os,
+		Machine: guest.Machine{
+			VMName: "web-" + uid, Guest: guest.Name{Role: guest.Container, Version: "v1", Build: "0", Commit: "abc"},
+			Extra: map[string]string{
+				vch.KeyNamespace: "default", vch.KeyName: "web", vch.KeyUID: uid, vch.KeyVCH: VCH, vch.KeySpecHash: "1",
+				contract.KeyVersion: contract.Version, contract.KeyPod: payload,
+			},
+		},
+	}
+}
+
+func create(t *testing.T, p portlayer.Portlayer, uid string) portlayer.ID {
+	t.Helper()
+	id, err := p.Create(t.Context(), Spec(t, uid))
+	require.NoError(t, err)
+	return id
+}
+
+func running(t *testing.T, p portlayer.Portlayer, w *Watcher) portlayer.ID {
+	t.Helper()
+	id := create(t, p, "uid-1")
+	require.NoError(t, p.Start(t.Context(), id))
+	w.Await(t, "running", state(id, portlayer.Running))
+	return id
+}
+
+func state(id portlayer.ID, want portlayer.State) func(map[portlayer.ID]portlayer.VM) bool {
+	return func(vms map[portlayer.ID]portlayer.VM) bool { return vms[id].State == want }
+}
+
+// Watcher keeps the picture that a Watch paints.
+type Watcher struct {
+	mu      sync.Mutex // guards all below
+	vms     map[portlayer.ID]portlayer.VM
+	lost    []error
+	synced  bool
+	changed chan struct{} // closed and replaced at each update
+}
+
+// Watch watches the backend until the test ends, and returns when the first batch has come.
+func Watch(t *testing.T, p portlayer.Portlayer) *Watcher {
+	t.Helper()
+	w := &Watcher{vms: map[portlayer.ID]portlayer.VM{}, changed: make(chan struct{})}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- p.Watch(ctx, w.update) }()
+	t.Cleanup(func() {
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled)
+	})
+	w.await(t, "the first batch", func() bool { return w.synced })
+	return w
+}
+
+func (w *Watcher) update(update portlayer.Update) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if update.Lost != nil {
+		w.lost = append(w.lost, update.Lost)
+	}
+	if update.Sync {
+		w.vms, w.synced = map[portlayer.ID]portlayer.VM{}, true
+	}
+	for _, vm := range update.Changed {
+		w.vms[vm.ID] = vm
+	}
+	for _, id := range update.Gone {
+		delete(w.vms, id)
+	}
+	close(w.changed)
+	w.changed = make(chan struct{})
+}
+
+// Await waits until the picture is as wanted and returns it.
+func (w *Watcher) Await(t *testing.T, what string, wanted func(map[portlayer.ID]portlayer.VM) bool) map[portlayer.ID]portlayer.VM {
+	t.Helper()
+	found := map[portlayer.ID]portlayer.VM{}
+	w.await(t, what, func() bool {
+		clear(found)
+		for id, vm := range w.vms {
+			found[id] = vm
+		}
+		return wanted(found)
+	})
+	return found
+}
+
+func (w *Watcher) await(t *testing.T, what string, wanted func() bool) {
+	t.Helper()
+	late := time.After(patience)
+	for {
+		w.mu.Lock()
+		ok, changed := wanted(), w.changed
+		w.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-changed:
+		case <-late:
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			require.FailNowf(t, "not seen: "+what, "after %s; VMs: %+v; interruptions: %v", patience, w.vms, w.lost)
+		}
+	}
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vcenter_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/vmware/govmomi/session"
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/types"
+	"go.uber.org/goleak"
+
+	"wolfpack/errs"
+	"wolfpack/guest/contract"
+	"wolfpack/provider/portlayer"
+	"wolfpack/provider/portlayer/portlayertest"
+	"wolfpack/provider/portlayer/vcenter"
+	"wolfpack/tests/vcsim"
+	"wolfpack/vch"
+	"wolfpack/vsphere"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// start starts a stand-in with a VCH, and returns the portlayer of that.
+func start(t *testing.T, model *simulator.Model, guests string) (*vcsim.Server, *vsphere.Client, *vcenter.VCenter) {
+	t.Helper()
+	server, err := vcsim.Start(t.Context(), vcsim.Config{Model: model, Username: "admin", Password: "secret", Guests: guests})
+	require.NoError(t, err)
+	t.Cleanup(server.Close)
+	client, err := vsphere.Connect(t.Context(), vsphere.Config{
+		URL: server.URL().String(), Username: "admin", Password: "secret", CACerts: server.CAFile(),
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, client.Logout(context.Background())) })
+	made, err := vch.Create(t.Context(), client, vch.Spec{Name: portlayertest.VCH, Compute: compute(model)})
+	require.NoError(t, err)
+	return server, client, vcenter.New(client.Client, vcenter.Target{
+		VCH: made.Name, Folder: made.Folder.Ref, Pool: made.Pool.Ref,
+		Datastore: made.Datastore.Name, Network: made.NetworkBacking,
+	})
+}
+
+// compute names one of the places that the model has.
+func compute(model *simulator.Model) string {
+	if model.Datacenter > 0 && model.Cluster > 0 {
+		return "DC0_C0"
+	}
+	return ""
+}
+
+func TestConformanceOnVCenter(t *testing.T) {
+	portlayertest.Run(t, func(t *testing.T) portlayer.Portlayer {
+		_, _, backend := start(t, simulator.VPX(), vcsim.GuestsNone)
+		return backend
+	})
+}
+
+func TestConformanceOnESXi(t *testing.T) {
+	portlayertest.Run(t, func(t *testing.T) portlayer.Portlayer {
+		_, _, backend := start(t, simulator.ESX(), vcsim.GuestsNone)
+		return backend
+	})
+}
+
+func TestRoundTripsOfAPod(t *testing.T) {
+	server, _, backend := start(t, simulator.VPX(), vcsim.GuestsSim)
+	watcher := portlayertest.Watch(t, backend)
+	server.ResetCalls()
+
+	id, err := backend.Create(t.Context(), portlayertest.Spec(t, "uid-1"))
+	require.NoError(t, err)
+	require.NoError(t, backend.Start(t.Context(), id))
+	watcher.Await(t, "the guest reports Running", func(vms map[portlayer.ID]portlayer.VM) bool {
+		return vms[id].Status != nil && vms[id].ToolsUp && vms[id].IP != ""
+	})
+	require.Equal(t, map[string]int{"CreateVM_Task": 1, "PowerOnVM_Task": 1}, changes(server))
+
+	server.ResetCalls()
+	require.NoError(t, backend.Shutdown(t.Context(), id))
+	require.NoError(t, backend.AwaitOff(t.Context(), id))
+	require.NoError(t, backend.Remove(t.Context(), id))
+	require.Equal(t, map[string]int{"ShutdownGuest": 1, "Destroy_Task": 1}, changes(server))
+}
+
+// changes are the calls that were made, but for the one watch.
+func changes(server *vcsim.Server) map[string]int {
+	calls := server.Calls()
+	delete(calls, "WaitForUpdatesEx")
+	return calls
+}
+
+func TestGuestCannotBeAskedBeforeToolsRun(t *testing.T) {
+	_, _, backend := start(t, simulator.VPX(), vcsim.GuestsSim)
+	watcher := portlayertest.Watch(t, backend)
+	spec := portlayertest.Spec(t, "uid-1")
+	delete(spec.Machine.Extra, contract.KeyPod) // no pod, no guest, no Tools
+	id, err := backend.Create(t.Context(), spec)
+	require.NoError(t, err)
+	require.NoError(t, backend.Start(t.Context(), id))
+	watcher.Await(t, "running", func(vms map[portlayer.ID]portlayer.VM) bool { return vms[id].State == portlayer.Running })
+	err = backend.Shutdown(t.Context(), id)
+	require.True(t, errs.Is(err, errs.Unavailable), "%v", err)
+}
+
+func TestWatchComesBackAfterTheSessionIsGone(t *testing.T) {
+	server, client, backend := start(t, simulator.VPX(), vcsim.GuestsNone)
+	watcher := portlayertest.Watch(t, backend)
+	id, err := backend.Create(t.Context(), portlayertest.Spec(t, "uid-1"))
+	require.NoError(t, err)
+
+	terminateSessions(t, server, client)
+	require.NoError(t, backend.Start(t.Context(), id), "a call renews the session")
+	watcher.Await(t, "running, seen by the new watch", func(vms map[portlayer.ID]portlayer.VM) bool {
+		return vms[id].State == portlayer.Running
+	})
+}
+
+// terminateSessions ends the client's session, as vCenter does when it expires.
+func terminateSessions(t *testing.T, server *vcsim.Server, client *vsphere.Client) {
+	t.Helper()
+	admin, err := server.Client(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, admin.Logout(context.Background())) }()
+	ours, err := session.NewManager(client.Client).UserSession(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, admin.SessionManager.TerminateSession(t.Context(), []string{ours.Key}))
+}
+
+func TestFaultsKeepTheirKind(t *testing.T) {
+	cases := []struct {
+		method string
+		fault  types.BaseMethodFault
+		call   func(context.Context, *vcenter.VCenter, portlayer.ID) error
+		want   errs.Kind
+		says   string
+	}{
+		{"PowerOnVM_Task", &types.InsufficientMemoryResourcesFault{}, func(ctx context.Context, v *vcenter.VCenter, id portlayer.ID) error { return v.Start(ctx, id) }, errs.Invalid, "power on VM"},
+		{"PowerOnVM_Task", &types.FileLocked{}, func(ctx context.Context, v *vcenter.VCenter, id portlayer.ID) error { return v.Start(ctx, id) }, errs.Unavailable, "power on VM"},
+		{"PowerOffVM_Task", &types.TaskInProgress{}, func(ctx context.Context, v *vcenter.VCenter, id portlayer.ID) error { return v.Stop(ctx, id) }, errs.Unavailable, "power off VM"},
+		{"Destroy_Task", &types.NoPermission{}, func(ctx context.Context, v *vcenter.VCenter, id portlayer.ID) error { return v.Remove(ctx, id) }, errs.Denied, "destroy VM"},
+		{"ShutdownGuest", &types.ToolsUnavailable{}, func(ctx context.Context, v *vcenter.VCenter, id portlayer.ID) error { return v.Shutdown(ctx, id) }, errs.Unavailable, "shut down guest of VM"},
+		{"CreateVM_Task", &types.InvalidVmConfig{}, func(ctx context.Context, v *vcenter.VCenter, _ portlayer.ID) error {
+			_, err := v.Create(ctx, portlayertest.Spec(&testing.T{}, "uid-2"))
+			return err
+		}, errs.Invalid, "create VM"},
+	}
+	server, _, backend := start(t, simulator.VPX(), vcsim.GuestsNone)
+	portlayertest.Watch(t, backend)
+	id, err := backend.Create(t.Context(), portlayertest.Spec(t, "uid-1"))
+	require.NoError(t, err)
+	for _, tc := range cases {
+		t.Run(strings.TrimSuffix(tc.method, "_Task")+" "+tc.want.String(), func(t *testing.T) {
+			server.Faults().AddRule(&simulator.FaultInjectionRule{
+				MethodName: tc.method, ObjectType: "*", ObjectName: "*", Probability: 1, MaxCount: 1, Enabled: true,
+				FaultType: simulator.FaultTypeCustom, Fault: tc.fault,
+			})
+			defer server.Faults().ClearRules()
+			err := tc.call(t.Context(), backend, id)
+			require.True(t, errs.Is(err, tc.want), "%v is %s", err, errs.KindOf(err))
+			require.ErrorContains(t, err, tc.says)
+		})
+	}
+}

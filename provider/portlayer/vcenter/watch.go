@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vcenter
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/vmware/govmomi/property"
+	"github.com/vmware/govmomi/view"
+	"github.com/vmware/govmomi/vim25/methods"
+	"github.com/vmware/govmomi/vim25/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/klog/v2"
+
+	"wolfpack/provider/portlayer"
+)
+
+const (
+	// pollSeconds is how long vCenter holds an answer back while there is no news. Proxies cut silent connections after a
+	// minute or more.
+	pollSeconds = 50
+	// collectorTimeout bounds the removal of a collector that is no longer needed.
+	collectorTimeout = 5 * time.Second
+)
+
+// Watch holds one property collector over the VMs of the virtual container host and vCenter's recent tasks.
+func (v *VCenter) Watch(ctx context.Context, sink func(portlayer.Update)) error {
+	retry := wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 8, Cap: 30 * time.Second}
+	backoff := retry
+	for {
+		began := time.Now()
+		err := v.watch(ctx, sink)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if time.Since(began) > time.Minute {
+			backoff = retry
+		}
+		klog.FromContext(ctx).Info("The watch over vSphere is interrupted", "vch", v.target.VCH, "reason", err)
+		sink(portlayer.Update{Lost: err})
+		select {
+		case <-time.After(backoff.Step()):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// watch reports until the collector or the connection fails.
+func (v *VCenter) watch(ctx context.Context, sink func(portlayer.Update)) error {
+	collector, err := v.collector(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), collectorTimeout)
+		defer cancel()
+		_ = collector.Destroy(ctx) // it also ends with the session
+	}()
+	w := &watch{v: v, sink: sink, records: map[portlayer.ID]*record{}, mine: map[portlayer.ID]bool{}}
+	request := types.WaitForUpdatesEx{
+		This:    collector.Reference(),
+		Options: &types.WaitOptions{MaxWaitSeconds: types.NewInt32(pollSeconds)},
+	}
+	for {
+		res, err := methods.WaitForUpdatesEx(ctx, v.client, &request)
+		if err != nil {
+			return fmt.Errorf("wait for updates: %w", err)
+		}
+		if set := res.Returnval; set != nil {
+			request.Version = set.Version
+			w.apply(set)
+		}
+	}
+}
+
+// watch is the state of one collector's run. It is used by one goroutine.
+type watch struct {
+	v       *VCenter
+	sink    func(portlayer.Update)
+	records map[portlayer.ID]*record // every VM that the filter selects
+	mine    map[portlayer.ID]bool    // those reported as pod VMs
+	synced  bool
+}
+
+// apply reports VMs before it ends tasks: who waited for a task then finds the VMs as the task left them.
+func (w *watch) apply(set *types.UpdateSet) {
+	changed, gone := map[portlayer.ID]bool{}, []portlayer.ID{}
+	var ended []types.TaskInfo
+	for _, filter := range set.FilterSet {
+		for _, object := range filter.ObjectSet {
+			switch object.Obj.Type {
+			case "Task":
+				ended = append(ended, infos(object)...)
+			case "VirtualMachine":
+				gone = append(gone, w.applyVM(object, changed)...)
+			}
+		}
+	}
+	more := set.Truncated != nil && *set.Truncated
+	switch {
+	case w.synced:
+		w.report(portlayer.Update{Changed: w.vms(changed), Gone: gone})
+	case !more:
+		w.synced = true
+		w.report(portlayer.Update{Sync: true, Changed: w.vms(nil)})
+	}
+	for _, info := range ended {
+		w.v.tasks.saw(info)
+	}
+}
+
+func infos(object types.ObjectUpdate) []types.TaskInfo {
+	var found []types.TaskInfo
+	for _, change := range object.ChangeSet {
+		if info, ok := change.Val.(types.TaskInfo); ok && change.Name == "info" {
+			found = append(found, info)
+		}
+	}
+	return found
+}
+
+// applyVM marks the VM as changed, or returns it if it is gone.
+func (w *watch) applyVM(object types.ObjectUpdate, changed map[portlayer.ID]bool) (gone []portlayer.ID) {
+	id := portlayer.ID(object.Obj.Value)
+	if object.Kind == types.ObjectUpdateKindLeave {
+		delete(w.records, id)
+		delete(changed, id)
+		if w.mine[id] {
+			delete(w.mine, id)
+			return []portlayer.ID{id}
+		}
+		return nil
+	}
+	if w.records[id] == nil {
+		w.records[id] = &record{}
+	}
+	for _, change := range object.ChangeSet {
+		w.records[id].apply(change)
+	}
+	changed[id] = true
+	return nil
+}
+
+// vms are the pod VMs among ids, or all if ids is nil.
+func (w *watch) vms(ids map[portlayer.ID]bool) []portlayer.VM {
+	var vms []portlayer.VM
+	for id := range maps.Keys(w.records) {
+		if ids != nil && !ids[id] {
+			continue
+		}
+		if vm, ok := w.records[id].vm(id, w.v.target.VCH); ok {
+			w.mine[id] = true
+			vms = append(vms, vm)
+		}
+	}
+	return vms
+}
+
+func (w *watch) report(update portlayer.Update) {
+	if !update.Sync && len(update.Changed) == 0 && len(update.Gone) == 0 {
+		return
+	}
+	w.v.power.saw(update)
+	w.sink(update)
+}
+
+// collector is a new property collector that selects the VMs of the virtual container host and vCenter's recent tasks.
+// Both are selected through views, which stay as they are: a folder and a task manager change all the time, and with them
+// everything that a filter selects through them would be sent again.
+func (v *VCenter) collector(ctx context.Context) (*property.Collector, error) {
+	collector, err := property.DefaultCollector(v.client).Create(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("create property collector: %w", err)
+	}
+	views := view.NewManager(v.client)
+	vms, err := views.CreateContainerView(ctx, v.target.Folder, []string{"VirtualMachine"}, true)
+	if err != nil {
+		return nil, fmt.Errorf("create view of VMs: %w", err)
+	}
+	tasks, err := views.CreateListView(ctx, []types.ManagedObjectReference{*v.client.ServiceContent.TaskManager})
+	if err != nil {
+		return nil, fmt.Errorf("create view of tasks: %w", err)
+	}
+	recent := &types.TraversalSpec{Type: "TaskManager", Path: "recentTask"}
+	for _, spec := range []types.PropertyFilterSpec{
+		filter(vms.Reference(), &types.TraversalSpec{Type: "ContainerView", Path: "view"}, "VirtualMachine", watched...),
+		filter(tasks.Reference(), &types.TraversalSpec{Type: "ListView", Path: "view", SelectSet: []types.BaseSelectionSpec{recent}}, "Task", "info"),
+	} {
+		if _, err := collector.CreateFilter(ctx, types.CreateFilter{Spec: spec}); err != nil {
+			return nil, fmt.Errorf("create property filter: %w", err)
+		}
+	}
+	return collector, nil
+}
+
+// filter selects properties of the objects of one type to which path leads from root.
+func filter(root types.ManagedObjectReference, path *types.TraversalSpec, kind string, properties ...string) types.PropertyFilterSpec {
+	return types.PropertyFilterSpec{
+		ObjectSet: []types.ObjectSpec{{Obj: root, Skip: types.NewBool(true), SelectSet: []types.BaseSelectionSpec{path}}},
+		PropSet:   []types.PropertySpec{{Type: kind, PathSet: properties}},
+	}
+}

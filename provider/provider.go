@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package provider is the Virtual Kubelet provider: it runs each pod of one virtual node as a VM of its own in one virtual
+// container host.
+//
+// Virtual Kubelet says what shall be (CreatePod, UpdatePod, DeletePod); the portlayer's watch says what is. Both end in
+// the pod cache, keyed by the pod's UID. What must be done for a pod is done by its own queue, one operation at a time,
+// so that no pod ever waits for another. Whenever a pod's picture changes, its status is computed anew from the cache (a
+// pure function) and handed to Virtual Kubelet.
+package provider
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	corev1listers "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/record"
+
+	"wolfpack/errs"
+	"wolfpack/provider/operations"
+	"wolfpack/provider/portlayer"
+)
+
+// Config is what a Provider needs.
+type Config struct {
+	VCH       string // name of the virtual container host
+	Portlayer portlayer.Portlayer
+	Pods      corev1listers.PodLister // of this node's pods: the source of metadata
+	Client    corev1client.PodsGetter // removes a pod from the API once its VM is gone
+	Events    record.EventRecorder    // for what a user of the pod should know
+	HostIP    string                  // address of the node, each pod's hostIP
+	Admit     func(*corev1.Pod) error // refuses pods that cannot fit, with a Rejection; nil admits all
+	Retry     time.Duration           // first pause after a failure that may pass; it doubles up to 64 times that; default 1 s
+	Reconcile time.Duration           // how often VMs are compared with pods; default 30 s
+}
+
+// Provider implements Virtual Kubelet's PodLifecycleHandler and PodNotifier. Run must be running for it to do anything.
+type Provider struct {
+	config  Config
+	creator operations.PodCreator
+	starter operations.PodStarter
+	deleter operations.PodDeleter
+	cache   *cache
+	queues  *queues
+	notices *notices
+	synced  chan struct{} // closed when the first batch of the watch is in the cache
+	once    sync.Once     // closes synced
+}
+
+// New returns a provider that does nothing until Run.
+func New(config Config) *Provider {
+	if config.Admit == nil {
+		config.Admit = func(*corev1.Pod) error { return nil }
+	}
+	if config.Retry == 0 {
+		config.Retry = time.Second
+	}
+	if config.Reconcile == 0 {
+		config.Reconcile = 30 * time.Second
+	}
+	return &Provider{
+		config:  config,
+		creator: operations.PodCreator{Portlayer: config.Portlayer, VCH: config.VCH},
+		starter: operations.PodStarter{Portlayer: config.Portlayer},
+		deleter: operations.PodDeleter{Portlayer: config.Portlayer},
+		cache:   newCache(),
+		queues:  newQueues(),
+		notices: newNotices(),
+		synced:  make(chan struct{}),
+	}
+}
+
+// Run watches vSphere and carries out operations until ctx ends; then it waits for those under way. It returns nil when
+// ctx ended.
+func (p *Provider) Run(ctx context.Context) error {
+	var group sync.WaitGroup
+	defer group.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer p.queues.open(func(uid types.UID) { p.converge(ctx, uid) })()
+	group.Go(func() { p.notices.run(ctx, p.notify) })
+	group.Go(func() { p.removeOrphans(ctx) })
+	err := p.config.Portlayer.Watch(ctx, p.observe)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// Synced is closed when the cache holds all VMs. Before that nothing may be asked: an empty cache would make Virtual
+// Kubelet create every pod again.
+func (p *Provider) Synced() <-chan struct{} { return p.synced }
+
+// CreatePod gives the pod a VM. It hands over to the pod's queue and is idempotent.
+func (p *Provider) CreatePod(_ context.Context, pod *corev1.Pod) error {
+	p.cache.want(pod)
+	p.notices.add(pod.UID)
+	p.queues.add(pod.UID)
+	return nil
+}
+
+// UpdatePod takes the pod's new labels, annotations and so on. A running VM is not disturbed by them. It never fails:
+// Virtual Kubelet would set a running pod to Pending or Failed.
+func (p *Provider) UpdatePod(_ context.Context, pod *corev1.Pod) error {
+	p.cache.want(pod)
+	p.notices.add(pod.UID)
+	return nil
+}
+
+// DeletePod stops the pod within its grace period and removes its VM, and then the pod from the API. It hands over to
+// the pod's queue and is idempotent.
+func (p *Provider) DeletePod(_ context.Context, pod *corev1.Pod) error {
+	if !p.cache.remove(pod.UID, deadline(pod, time.Now())) {
+		return edge(errs.New("provider.DeletePod", errs.NotFound, "pod %s/%s (UID %s) has no VM here", pod.Namespace, pod.Name, pod.UID))
+	}
+	p.queues.add(pod.UID)
+	return nil
+}
+
+// deadline is when the pod must be off: the end of its grace period, which runs since the deletion was asked for.
+func deadline(pod *corev1.Pod, now time.Time) time.Time {
+	if pod.DeletionTimestamp != nil {
+		return pod.DeletionTimestamp.Time
+	}
+	grace := int64(corev1.DefaultTerminationGracePeriodSeconds)
+	if pod.Spec.TerminationGracePeriodSeconds != nil {
+		grace = *pod.Spec.TerminationGracePeriodSeconds
+	}
+	return now.Add(time.Duration(grace) * time.Second)
+}
+
+// GetPod returns the pod with its present status. A VM that belongs to an earlier pod of the same name is not that pod.
+func (p *Provider) GetPod(_ context.Context, namespace, name string) (*corev1.Pod, error) {
+	entry, ok := p.lookup(namespace, name)
+	if !ok {
+		return nil, edge(errs.New("provider.GetPod", errs.NotFound, "no pod %s/%s", namespace, name))
+	}
+	return p.render(entry), nil
+}
+
+// GetPodStatus returns the pod's present status.
+func (p *Provider) GetPodStatus(ctx context.Context, namespace, name string) (*corev1.PodStatus, error) {
+	pod, err := p.GetPod(ctx, namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	return &pod.Status, nil
+}
+
+// GetPods returns all pods that have a VM or shall have one.
+func (p *Provider) GetPods(context.Context) ([]*corev1.Pod, error) {
+	var pods []*corev1.Pod
+	for _, entry := range p.cache.all() {
+		pods = append(pods, p.render(entry))
+	}
+	return pods, nil
+}
+
+// NotifyPods sets who is told of changed pods. It is called once, before Synced matters.
+func (p *Provider) NotifyPods(_ context.Context, notify func(*corev1.Pod)) { p.notices.to(notify) }
+
+// lookup finds a pod by name: the one that the API server has, or, if it has none, whichever has a VM.
+func (p *Provider) lookup(namespace, name string) (entry, bool) {
+	if current, err := p.config.Pods.Pods(namespace).Get(name); err == nil {
+		return p.cache.get(current.UID)
+	}
+	return p.cache.byName(namespace, name)
+}
+
+// render is the pod as Virtual Kubelet shall see it: the API server's metadata and spec, our status.
+func (p *Provider) render(e entry) *corev1.Pod {
+	pod := e.pod
+	if current, err := p.config.Pods.Pods(pod.Namespace).Get(pod.Name); err == nil && current.UID == pod.UID {
+		pod = current
+	}
+	pod = pod.DeepCopy()
+	pod.Status = status(pod, e, p.config.HostIP)
+	return pod
+}
+
+// notify tells Virtual Kubelet of one pod.
+func (p *Provider) notify(uid types.UID, callback func(*corev1.Pod)) {
+	if entry, ok := p.cache.get(uid); ok {
+		callback(p.render(entry))
+	}
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package provider
+
+import (
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// queues gives each pod a queue of its own. A pod is worked on by one goroutine at a time, which lives only while there
+// is work; a pod that is added while it is worked on is looked at once more.
+type queues struct {
+	mu    sync.Mutex         // guards all below
+	work  func(types.UID)    // nil while closed
+	again map[types.UID]bool // has the pods that are worked on; true if one was added meanwhile
+	group sync.WaitGroup     // of the workers
+}
+
+func newQueues() *queues { return &queues{again: map[types.UID]bool{}} }
+
+// open begins to call work for pods that are added. The returned function ends that and waits for the calls under way.
+func (q *queues) open(work func(types.UID)) (closeAndWait func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.work = work
+	return func() {
+		q.mu.Lock()
+		q.work = nil
+		q.mu.Unlock()
+		q.group.Wait()
+	}
+}
+
+// add has the pod looked at. It never blocks.
+func (q *queues) add(uid types.UID) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.work == nil {
+		return
+	}
+	if _, busy := q.again[uid]; busy {
+		q.again[uid] = true
+		return
+	}
+	q.again[uid] = false
+	work := q.work
+	q.group.Go(func() {
+		for more := true; more; more = q.more(uid) {
+			work(uid)
+		}
+	})
+}
+
+// more says whether the pod was added meanwhile; if not, nobody works on it from now on.
+func (q *queues) more(uid types.UID) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.again[uid] && q.work != nil {
+		q.again[uid] = false
+		return true
+	}
+	delete(q.again, uid)
+	return false
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package provider
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/virtual-kubelet/virtual-kubelet/node"
+	"github.com/virtual-kubelet/virtual-kubelet/node/nodeutil"
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
+
+	"wolfpack/errs"
+	"wolfpack/provider/portlayer"
+)
+
+const (
+	// workers of Virtual Kubelet: CreatePod and DeletePod return at once, so that few are enough.
+	workers = 50
+	// Pauses of Virtual Kubelet's queues. Its default also lets through only 10 pods a second.
+	firstRetry = 100 * time.Millisecond
+	lastRetry  = time.Minute
+)
+
+// Options of a virtual node.
+type Options struct {
+	NodeName  string
+	VCH       string // name of the virtual container host
+	Address   string // of the node: its InternalIP and its pods' hostIP
+	MaxPods   int
+	Portlayer portlayer.Portlayer
+	Client    kubernetes.Interface
+	Ready     func() // called once when pods are taken; may be nil
+}
+
+// Run registers the virtual node and runs its pods until ctx ends. It returns nil when ctx ended. The steps: learn the
+// capacity; watch vSphere until all VMs are known; watch the node's pods; register the node; take pods.
+func Run(ctx context.Context, o Options) error {
+	virtual, err := NewNode(ctx, o.NodeName, o.VCH, o.Address, o.MaxPods, o.Portlayer.Capacity)
+	if err != nil {
+		return err
+	}
+	events := record.NewBroadcaster(record.WithContext(ctx))
+	defer events.Shutdown()
+	events.StartRecordingToSink(&corev1client.EventSinkImpl{Interface: o.Client.CoreV1().Events("")})
+	recorder := events.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "wolfpack", Host: o.NodeName})
+
+	pods := informers.NewSharedInformerFactoryWithOptions(o.Client, 0, nodeutil.PodInformerFilter(o.NodeName))
+	provider := New(Config{
+		VCH: o.VCH, Portlayer: o.Portlayer, Pods: pods.Core().V1().Pods().Lister(), Client: o.Client.CoreV1(),
+		Events: recorder, HostIP: o.Address, Admit: virtual.Admit,
+	})
+	podController, err := newPodController(o.Client, provider, pods, recorder)
+	if err != nil {
+		return errs.New("provider.Run", errs.Internal, "pod controller: %w", err)
+	}
+	nodeController, err := node.NewNodeController(virtual, virtual.Object(), o.Client.CoreV1().Nodes(),
+		node.WithNodeEnableLeaseV1(nodeutil.NodeLeaseV1Client(o.Client), node.DefaultLeaseDuration),
+		node.WithNodeStatusUpdateInterval(statusInterval))
+	if err != nil {
+		return errs.New("provider.Run", errs.Internal, "node controller: %w", err)
+	}
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return provider.Run(ctx) })
+	group.Go(func() error {
+		if !await(ctx, provider.Synced()) {
+			return nil
+		}
+		pods.Start(ctx.Done())
+		defer pods.Shutdown()
+		return stopped(ctx, "pod controller", podController.Run(ctx, workers))
+	})
+	group.Go(func() error {
+		if !await(ctx, podController.Ready()) {
+			return nil
+		}
+		return stopped(ctx, "node controller", nodeController.Run(ctx))
+	})
+	group.Go(func() error {
+		if await(ctx, nodeController.Ready()) {
+			klog.FromContext(ctx).Info("The virtual node takes pods", "node", o.NodeName, "vch", o.VCH)
+			if o.Ready != nil {
+				o.Ready()
+			}
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// newPodController builds Virtual Kubelet's pod controller. Its informers of ConfigMaps, Secrets and Services are never
+// started: they serve the resolution of environment variables, which is the guest's, so that no secret gets into a VM.
+func newPodController(client kubernetes.Interface, provider *Provider, pods informers.SharedInformerFactory, recorder record.EventRecorder) (*node.PodController, error) {
+	unused := informers.NewSharedInformerFactory(client, 0).Core().V1()
+	return node.NewPodController(node.PodControllerConfig{
+		PodClient:                            client.CoreV1(),
+		PodInformer:                          pods.Core().V1().Pods(),
+		EventRecorder:                        recorder,
+		Provider:                             provider,
+		ConfigMapInformer:                    unused.ConfigMaps(),
+		SecretInformer:                       unused.Secrets(),
+		ServiceInformer:                      unused.Services(),
+		SyncPodsFromKubernetesRateLimiter:    limiter(),
+		DeletePodsFromKubernetesRateLimiter:  limiter(),
+		SyncPodStatusFromProviderRateLimiter: limiter(),
+		SkipDownwardAPIResolution:            true,
+	})
+}
+
+func limiter() workqueue.TypedRateLimiter[any] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[any](firstRetry, lastRetry)
+}
+
+// await returns whether ready was closed before ctx ended.
+func await(ctx context.Context, ready <-chan struct{}) bool {
+	select {
+	case <-ready:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// stopped is the error of a controller that ended while ctx had not.
+func stopped(ctx context.Context, name string, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case err == nil:
+		err = errors.New("it ended by itself")
+	}
+	return errs.New("provider.Run", errs.KindOf(err), "%s: %w", name, err)
+}
