@@ -33,7 +33,7 @@ up: build kube ## the main job: a lab with pods running as VMs, until Ctrl-C (ON
 test: lint unit robot ## everything: lint, Go tests with the race detector, Robot against the stand-in
 
 .PHONY: unit
-unit: need-go need-gcc kube venv ## Go tests with the race detector, and the tests of Robot's Python keywords
+unit: need-gcc build kube venv ## Go tests with the race detector, and the tests of Robot's Python keywords
 	@mkdir -p build/unit
 	go tool gotestsum --format pkgname-and-test-fails --jsonfile build/unit/go.json --junitfile build/unit/go.xml -- -race -timeout 15m ./...
 	.venv/bin/pytest -q --junitxml build/unit/python.xml tests/resources
@@ -53,8 +53,7 @@ build: need-go ## the programs, into bin/
 
 .PHONY: kube
 kube: need-go ## the control plane: etcd, kube-apiserver and so on, built once and cached outside the checkout
-	@mkdir -p bin
-	ln -sfn "$$(go run ./tests/kube/build)" bin/kube
+	@go run ./tests/kube/build >/dev/null
 
 .PHONY: lint
 lint: need-go venv ## formatting, vet, staticcheck, module files, CI files, Python and Robot style
@@ -62,7 +61,7 @@ lint: need-go venv ## formatting, vet, staticcheck, module files, CI files, Pyth
 	go vet ./...
 	go tool staticcheck ./...
 	go mod tidy -diff
-	(cd tests/kube/binaries && go mod tidy -diff)
+	for module in tests/kube/binaries tests/registry/binaries; do (cd $$module && go mod tidy -diff); done
 	go tool actionlint
 	.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	.venv/bin/robocop check && .venv/bin/robocop format --check --diff
