@@ -43,7 +43,7 @@ robot: build kube venv ## Robot suites, in parallel (SUITE=area, TARGET=vcenter 
 	@.venv/bin/python tests/resources/run_robot.py $(if $(SUITE),--suite $(SUITE)) $(if $(TARGET),--target $(TARGET)) $(if $(PROCESSES),--processes $(PROCESSES))
 
 .PHONY: bench
-bench: need-go ## benchmarks: one table, each row a ratio to a baseline of the same run
+bench: build kube ## benchmarks: one table, each row a ratio to a baseline of the same run
 	@go run ./tests/bench
 
 .PHONY: build

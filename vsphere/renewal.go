@@ -25,9 +25,12 @@ type renewal struct {
 
 // RoundTrip makes one call, with at most one login and one repeat.
 func (r *renewal) RoundTrip(ctx context.Context, request, response soap.HasFault) error {
+	if isSessionCall(request) {
+		return r.RoundTripper.RoundTrip(ctx, request, response)
+	}
 	before := r.current()
 	err := r.RoundTripper.RoundTrip(ctx, request, response)
-	if err == nil || isSessionCall(request) || !fault.Is(err, new(types.NotAuthenticated)) {
+	if err == nil || !fault.Is(err, new(types.NotAuthenticated)) {
 		return err
 	}
 	if loginErr := r.renew(ctx, before); loginErr != nil {
@@ -57,7 +60,8 @@ func (r *renewal) renew(ctx context.Context, before int) error {
 	return nil
 }
 
-// isSessionCall says whether the request is part of logging in or out, which must not log in again.
+// isSessionCall says whether the request is part of logging in or out: it must not log in again, and a login that renews
+// holds the lock.
 func isSessionCall(request soap.HasFault) bool {
 	switch request.(type) {
 	case *methods.LoginBody, *methods.LogoutBody:

@@ -267,7 +267,10 @@ func (w *Watcher) await(t *testing.T, what string, wanted func() bool) {
 		case <-late:
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			require.FailNowf(t, "not seen: "+what, "after %s; VMs: %+v; interruptions: %v", patience, w.vms, w.lost)
+			for id, vm := range w.vms {
+				t.Logf("%s %q: %s, Tools %t, address %q, reported %t", id, vm.VMName, vm.State, vm.ToolsUp, vm.IP, vm.Status != nil)
+			}
+			require.FailNowf(t, "not seen: "+what, "after %s; interruptions: %v", patience, w.lost)
 		}
 	}
 }

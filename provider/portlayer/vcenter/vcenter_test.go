@@ -155,7 +155,7 @@ func TestFaultsKeepTheirKind(t *testing.T) {
 	for _, tc := range cases {
 		t.Run(strings.TrimSuffix(tc.method, "_Task")+" "+tc.want.String(), func(t *testing.T) {
 			server.Faults().AddRule(&simulator.FaultInjectionRule{
-				MethodName: tc.method, ObjectType: "*", ObjectName: "*", Probability: 1, MaxCount: 1, Enabled: true,
+				MethodName: tc.method, ObjectType: "*", ObjectName: "*", Probability: 1, Enabled: true,
 				FaultType: simulator.FaultTypeCustom, Fault: tc.fault,
 			})
 			defer server.Faults().ClearRules()

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"wolfpack/provider/operations"
+	"wolfpack/provider/portlayer"
+)
+
+// roundTrips counts the requests to vCenter of one pod's life.
+func roundTrips(ctx context.Context, _, _ int) ([]row, error) {
+	w, err := newWorld(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer w.close(ctx)
+
+	w.server.ResetCalls()
+	vm, err := w.plainCreate(ctx, "plain")
+	if err != nil {
+		return nil, fmt.Errorf("plain create: %w", err)
+	}
+	plainCreate := w.allCalls()
+	w.server.ResetCalls()
+	if err := w.plainDelete(ctx, vm); err != nil {
+		return nil, fmt.Errorf("plain delete: %w", err)
+	}
+	plainDelete := w.allCalls()
+
+	ourCreate, ourDelete, err := w.ourRoundTrips(ctx)
+	if err != nil {
+		return nil, err
+	}
+	const against = "govmomi's create, power on, power off and destroy, each waited for"
+	return []row{
+		{"round trips of a pod create", "requests", ourCreate, plainCreate, against},
+		{"round trips of a pod delete", "requests", ourDelete, plainDelete, against},
+	}, nil
+}
+
+func (w *world) ourRoundTrips(ctx context.Context) (create, remove float64, err error) {
+	backend := w.portlayer()
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	synced, running := make(chan struct{}), make(chan struct{}, 100)
+	done := make(chan error, 1)
+	go func() {
+		done <- backend.Watch(ctx, func(update portlayer.Update) {
+			if update.Sync {
+				close(synced)
+			}
+			for _, vm := range update.Changed {
+				if vm.ToolsUp && vm.Status != nil && vm.Status.Pod.Phase == corev1.PodRunning {
+					running <- struct{}{}
+				}
+			}
+		})
+	}()
+	defer func() { cancel(); <-done }()
+	if err := await(ctx, synced); err != nil {
+		return 0, 0, err
+	}
+
+	w.server.ResetCalls()
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web", UID: "bench"},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "app"}}},
+	}
+	id, err := operations.PodCreator{Portlayer: backend, VCH: w.vch.Name}.Create(ctx, pod)
+	if err != nil {
+		return 0, 0, err
+	}
+	if err := await(ctx, running); err != nil {
+		return 0, 0, err
+	}
+	create = w.calls()
+	w.server.ResetCalls()
+	err = operations.PodDeleter{Portlayer: backend}.Delete(ctx, id, 30*time.Second)
+	return create, w.calls(), err
+}
+
+func await[T any](ctx context.Context, ready <-chan T) error {
+	select {
+	case <-ready:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vcsim
+
+// Requests returns how many requests to the vSphere API are being served.
+func (s *Server) Requests() int {
+	s.requests.mu.Lock()
+	defer s.requests.mu.Unlock()
+	return len(s.requests.context)
+}

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vcsim
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/methods"
+	"github.com/vmware/govmomi/vim25/mo"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// filter is what a property filter selects, and what of that has changed since it was last read. The mu of its feed guards
+// it, but for ref and spec, which do not change.
+type filter struct {
+	ref  types.ManagedObjectReference
+	spec types.PropertyFilterSpec
+
+	stale   bool                                  // members may have changed
+	members map[types.ManagedObjectReference]bool // with whether the client has been told of them
+	left    []types.ManagedObjectReference        // members that are gone, and that the client was told of
+	changed map[types.ManagedObjectReference]paths
+	order   []types.ManagedObjectReference // of changed, as they came
+}
+
+// paths are changed property paths of an object, with how they changed last.
+type paths map[string]types.PropertyChangeOp
+
+func newFilter(ref types.ManagedObjectReference, spec types.PropertyFilterSpec) *filter {
+	return &filter{
+		ref: ref, spec: spec, stale: true,
+		members: make(map[types.ManagedObjectReference]bool),
+		changed: make(map[types.ManagedObjectReference]paths),
+	}
+}
+
+// put notes a new object, or one in a new place, and reports whether it matters.
+func (f *filter) put(obj mo.Reference) bool {
+	if !f.selects(obj) || !f.traverses() {
+		return false
+	}
+	f.stale = true
+	return true
+}
+
+// update notes changes of an object and reports whether they matter.
+func (f *filter) update(obj mo.Reference, changes []types.PropertyChange) bool {
+	ref := obj.Reference()
+	if f.isRoot(ref) && f.traverses() {
+		f.stale = true
+	}
+	if _, member := f.members[ref]; !member {
+		// The simulator tells nobody that an object has got a place, say in a pool; but it updates it afterwards.
+		f.stale = f.stale || f.traverses() && f.selects(obj)
+		return f.stale
+	}
+	for i := range changes {
+		for _, path := range f.match(obj, changes[i].Name) {
+			if f.changed[ref] == nil {
+				f.changed[ref] = make(paths)
+				f.order = append(f.order, ref)
+			}
+			f.changed[ref][path] = changes[i].Op
+		}
+	}
+	return f.stale || f.changed[ref] != nil
+}
+
+// leave notes that an object is gone and reports whether it matters.
+func (f *filter) leave(ref types.ManagedObjectReference) bool {
+	told := f.members[ref]
+	delete(f.members, ref)
+	delete(f.changed, ref)
+	if told {
+		f.left = append(f.left, ref)
+	}
+	return told
+}
+
+// traverses reports whether the filter finds objects by way of others.
+func (f *filter) traverses() bool {
+	return slices.ContainsFunc(f.spec.ObjectSet, func(o types.ObjectSpec) bool { return len(o.SelectSet) > 0 })
+}
+
+func (f *filter) isRoot(ref types.ManagedObjectReference) bool {
+	return slices.ContainsFunc(f.spec.ObjectSet, func(o types.ObjectSpec) bool { return o.Obj == ref })
+}
+
+// selects reports whether the filter has properties for objects such as obj.
+func (f *filter) selects(obj mo.Reference) bool {
+	return slices.ContainsFunc(f.spec.PropSet, func(p types.PropertySpec) bool { return isA(obj, p.Type) })
+}
+
+// match returns the paths of the filter, of an object, that a changed path is about.
+func (f *filter) match(obj mo.Reference, changed string) []string {
+	var matched []string
+	for _, p := range f.spec.PropSet {
+		switch {
+		case !isA(obj, p.Type):
+		case p.All != nil && *p.All:
+			if !strings.Contains(changed, "[") { // the change of the whole array comes as well
+				matched = append(matched, topLevel(changed))
+			}
+		default:
+			for _, path := range p.PathSet {
+				if concerns(path, changed) {
+					matched = append(matched, path)
+				}
+			}
+		}
+	}
+	return matched
+}
+
+// concerns reports whether a path that is watched is about a path that has changed: they are the same, or one is part of
+// the other. An array's element and the array are not: their changes come separately.
+func concerns(watched, changed string) bool {
+	switch {
+	case watched == changed:
+		return true
+	case len(watched) < len(changed):
+		return changed[len(watched)] == '.' && strings.HasPrefix(changed, watched) && !strings.Contains(changed[len(watched):], "[")
+	default:
+		return len(watched) > len(changed) && watched[len(changed)] == '.' && strings.HasPrefix(watched, changed)
+	}
+}
+
+func topLevel(path string) string {
+	top, _, _ := strings.Cut(path, ".")
+	return top
+}
+
+// isA reports whether obj is of a managed object type, or of one that extends it.
+func isA(obj mo.Reference, kind string) bool {
+	if obj.Reference().Type == kind {
+		return true
+	}
+	t := reflect.TypeOf(obj)
+	if t.Kind() != reflect.Pointer || t.Elem().Kind() != reflect.Struct {
+		return false
+	}
+	field, ok := t.Elem().FieldByName(kind)
+	return ok && field.Anonymous
+}
+
+// read returns the updates of what has changed since it was last called.
+func (f *filter) read(ctx *simulator.Context, feed *feed, pc *simulator.PropertyCollector) ([]types.ObjectUpdate, types.BaseMethodFault) {
+	feed.mu.Lock()
+	stale, left, changed, order := f.stale, f.left, f.changed, f.order
+	f.stale, f.left, f.order = false, nil, nil
+	f.changed = make(map[types.ManagedObjectReference]paths)
+	feed.mu.Unlock()
+
+	var updates []types.ObjectUpdate
+	for _, ref := range left {
+		updates = append(updates, types.ObjectUpdate{Kind: types.ObjectUpdateKindLeave, Obj: ref})
+	}
+	for _, ref := range order {
+		if u, ok := modified(ctx, pc, ref, changed[ref]); ok {
+			updates = append(updates, u)
+		}
+	}
+	if !stale {
+		return updates, nil
+	}
+	entered, gone, fault := f.refresh(ctx, feed, pc)
+	for _, ref := range gone {
+		updates = append(updates, types.ObjectUpdate{Kind: types.ObjectUpdateKindLeave, Obj: ref})
+	}
+	return append(updates, entered...), fault
+}
+
+// refresh finds out which objects the filter selects now: those that entered, with all properties, and those that left.
+func (f *filter) refresh(
+	ctx *simulator.Context, feed *feed, pc *simulator.PropertyCollector,
+) (entered []types.ObjectUpdate, gone []types.ManagedObjectReference, fault types.BaseMethodFault) {
+	names := f.spec
+	names.PropSet = nil
+	for _, p := range f.spec.PropSet {
+		names.PropSet = append(names.PropSet, types.PropertySpec{Type: p.Type}) // without properties
+	}
+	found, fault := retrieve(ctx, pc, names)
+	if fault != nil {
+		return nil, nil, fault
+	}
+	fresh, gone := f.compare(feed, found)
+	for _, ref := range fresh {
+		content, fault := retrieve(ctx, pc, types.PropertyFilterSpec{ObjectSet: []types.ObjectSpec{{Obj: ref}}, PropSet: f.spec.PropSet})
+		if fault == nil && len(content) > 0 && f.tell(feed, ref) {
+			entered = append(entered, enter(&content[0]))
+		}
+	}
+	return entered, gone, nil
+}
+
+// compare makes members those that were found, and returns the new ones, and the old ones that the client was told of.
+func (f *filter) compare(feed *feed, found []types.ObjectContent) (fresh, gone []types.ManagedObjectReference) {
+	feed.mu.Lock()
+	defer feed.mu.Unlock()
+	now := make(map[types.ManagedObjectReference]bool, len(found))
+	for i := range found {
+		ref := found[i].Obj
+		if _, member := f.members[ref]; !member {
+			fresh = append(fresh, ref)
+			f.members[ref] = false // from here on its changes are noted
+		}
+		now[ref] = true
+	}
+	for ref, told := range f.members {
+		if !now[ref] {
+			delete(f.members, ref)
+			delete(f.changed, ref)
+			if told {
+				gone = append(gone, ref)
+			}
+		}
+	}
+	return fresh, gone
+}
+
+// tell notes that the client is told of ref, unless it is gone by now.
+func (f *filter) tell(feed *feed, ref types.ManagedObjectReference) bool {
+	feed.mu.Lock()
+	defer feed.mu.Unlock()
+	_, member := f.members[ref]
+	if member {
+		f.members[ref] = true
+	}
+	return member
+}
+
+func enter(content *types.ObjectContent) types.ObjectUpdate {
+	u := types.ObjectUpdate{Kind: types.ObjectUpdateKindEnter, Obj: content.Obj, MissingSet: content.MissingSet}
+	for _, p := range content.PropSet {
+		u.ChangeSet = append(u.ChangeSet, types.PropertyChange{Name: p.Name, Op: types.PropertyChangeOpAssign, Val: p.Val})
+	}
+	return u
+}
+
+// modified reads changed properties of an object. A property without a value has been removed, or unset.
+func modified(
+	ctx *simulator.Context, pc *simulator.PropertyCollector, ref types.ManagedObjectReference, changed paths,
+) (types.ObjectUpdate, bool) {
+	u := types.ObjectUpdate{Kind: types.ObjectUpdateKindModify, Obj: ref}
+	set := types.PropertySpec{Type: ref.Type}
+	for path := range changed {
+		set.PathSet = append(set.PathSet, path)
+	}
+	slices.Sort(set.PathSet)
+	content, fault := retrieve(ctx, pc, types.PropertyFilterSpec{
+		ObjectSet: []types.ObjectSpec{{Obj: ref}}, PropSet: []types.PropertySpec{set},
+	})
+	if fault != nil || len(content) == 0 {
+		return u, false // it is gone, which is an update of its own
+	}
+	values := make(map[string]types.AnyType)
+	for _, p := range content[0].PropSet {
+		values[p.Name] = p.Val
+	}
+	for _, path := range set.PathSet {
+		change := types.PropertyChange{Name: path, Op: changed[path], Val: values[path]}
+		switch {
+		case change.Val != nil && change.Op == types.PropertyChangeOpRemove, change.Op == "":
+			change.Op = types.PropertyChangeOpAssign
+		case change.Val == nil && strings.HasSuffix(path, "]"):
+			change.Op = types.PropertyChangeOpRemove
+		}
+		u.ChangeSet = append(u.ChangeSet, change)
+	}
+	return u, true
+}
+
+// retrieve reads what spec selects, each object with its lock held, and copies it.
+func retrieve(ctx *simulator.Context, pc *simulator.PropertyCollector, spec types.PropertyFilterSpec) ([]types.ObjectContent, types.BaseMethodFault) {
+	res := pc.RetrievePropertiesEx(ctx, &types.RetrievePropertiesEx{This: pc.Self, SpecSet: []types.PropertyFilterSpec{spec}})
+	if fault := res.Fault(); fault != nil {
+		if cause, ok := fault.VimFault().(types.BaseMethodFault); ok {
+			return nil, cause
+		}
+		return nil, new(types.ManagedObjectNotFound)
+	}
+	return res.(*methods.RetrievePropertiesExBody).Res.Returnval.Objects, nil
+}

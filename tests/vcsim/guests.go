@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vcsim
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/methods"
+	"github.com/vmware/govmomi/vim25/mo"
+	"github.com/vmware/govmomi/vim25/soap"
+	"github.com/vmware/govmomi/vim25/types"
+
+	"wolfpack/guest/contract"
+)
+
+// The identity of an endpoint VM, in its extraConfig.
+const (
+	keyRole      = "wolfpack.role"
+	roleEndpoint = "endpoint"
+)
+
+// guests runs a simulated guest in each pod VM and endpoint VM that is powered on. A guest has no goroutine: it is a state
+// that timers and calls move on, with its VM locked. guests hears of power changes from the registry, so it does not
+// matter who changed the power, or how.
+//
+// Locks are taken in this order: a VM, then mu. mu is never held while waiting for anything else.
+type guests struct {
+	listener
+	base     *simulator.Context // of the simulator's service
+	backOff  time.Duration      // before a second restart
+	endpoint *endpoint
+	steps    sync.WaitGroup // one for each timer that is set or running
+
+	mu        sync.Mutex // guards the fields below and the marked ones of each guest
+	byVM      map[types.ManagedObjectReference]*simulated
+	byIP      map[netip.Addr]*simulated
+	addresses addresses
+	closed    bool
+}
+
+// newGuests claims addresses and listens for the guests' clients. The caller must close it.
+func newGuests(ctx context.Context, base *simulator.Context, backOff time.Duration) (*guests, error) {
+	if backOff == 0 {
+		backOff = 10 * time.Second
+	}
+	g := &guests{
+		listener: newListener("Guests"),
+		base:     base,
+		backOff:  backOff,
+		byVM:     make(map[types.ManagedObjectReference]*simulated),
+		byIP:     make(map[netip.Addr]*simulated),
+	}
+	if err := g.addresses.claim(ctx); err != nil {
+		return nil, err
+	}
+	var err error
+	if g.endpoint, err = newEndpoint(true, g.find); err != nil {
+		g.addresses.close()
+		return nil, fmt.Errorf("start simulated guests: %w", err)
+	}
+	return g, nil
+}
+
+// close ends all guests as if the power had failed, and waits for what they were doing.
+func (g *guests) close() {
+	g.mu.Lock()
+	g.closed = true
+	for _, guest := range g.byVM {
+		g.cancel(guest)
+	}
+	g.mu.Unlock()
+	g.steps.Wait()
+	g.endpoint.close()
+	g.addresses.close()
+}
+
+// find returns what the network sees of the guest with an address, or nil.
+func (g *guests) find(ip netip.Addr) *visible {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if guest := g.byIP[ip]; guest != nil {
+		return guest.visible
+	}
+	return nil
+}
+
+// UpdateObject implements simulator.RegisterObject.
+func (g *guests) UpdateObject(ctx *simulator.Context, obj mo.Reference, changes []types.PropertyChange) {
+	if vm, ok := obj.(*mo.VirtualMachine); ok && changed(changes, "runtime.powerState") {
+		g.power(ctx, vm)
+	}
+}
+
+// RemoveObject implements simulator.RegisterObject.
+func (g *guests) RemoveObject(_ *simulator.Context, ref types.ManagedObjectReference) {
+	if ref.Type == "VirtualMachine" {
+		g.remove(ref)
+	}
+}
+
+// power begins or ends the guest of vm to match its power state. A suspended VM's guest ends, and boots anew when the VM
+// goes on. The caller holds the VM's lock.
+func (g *guests) power(ctx *simulator.Context, vm *mo.VirtualMachine) {
+	if vm.Runtime.PowerState != types.VirtualMachinePowerStatePoweredOn {
+		if g.remove(vm.Self) {
+			ctx.Update(vm, toolsGone(vm))
+		}
+		return
+	}
+	pod := extraConfig(vm, contract.KeyPod) != ""
+	if !pod && extraConfig(vm, keyRole) != roleEndpoint {
+		return
+	}
+	guest := &simulated{vm: vm.Self, hasPod: pod}
+	g.mu.Lock()
+	old := g.byVM[vm.Self]
+	if old == nil {
+		g.byVM[vm.Self] = guest
+	}
+	g.mu.Unlock()
+	if old == nil {
+		g.after(guest, 0, g.boot)
+	}
+}
+
+// remove ends the guest of a VM, if it has one, without a word to the VM.
+func (g *guests) remove(ref types.ManagedObjectReference) bool {
+	g.mu.Lock()
+	guest := g.byVM[ref]
+	if guest == nil {
+		g.mu.Unlock()
+		return false
+	}
+	g.cancel(guest)
+	delete(g.byVM, ref)
+	ip := guest.ip
+	if ip.IsValid() {
+		delete(g.byIP, ip)
+		g.addresses.release(ip)
+	}
+	g.mu.Unlock()
+	if ip.IsValid() {
+		g.endpoint.shut(ip)
+	}
+	return true
+}
+
+// address gives guest an address that answers, and returns it with its port.
+func (g *guests) address(guest *simulated) (netip.Addr, int, error) {
+	g.mu.Lock()
+	ip, err := g.addresses.take(context.Background())
+	if err == nil {
+		guest.ip = ip
+		g.byIP[ip] = guest
+	}
+	g.mu.Unlock()
+	if err != nil {
+		return netip.Addr{}, 0, err
+	}
+	port, err := g.endpoint.open(context.Background(), ip)
+	return ip, port, err
+}
+
+// show changes what the network sees of guest.
+func (g *guests) show(guest *simulated, v *visible) {
+	g.mu.Lock()
+	guest.visible = v
+	g.mu.Unlock()
+}
+
+// step is what a guest does next. It runs with the VM locked on behalf of ctx.
+type step func(ctx *simulator.Context, vm *simulator.VirtualMachine, guest *simulated)
+
+// after makes guest do next after a while, instead of what it was going to do.
+func (g *guests) after(guest *simulated, delay time.Duration, next step) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.cancel(guest)
+	if g.closed || g.byVM[guest.vm] != guest {
+		return
+	}
+	turn := guest.turn
+	g.steps.Add(1)
+	guest.timer = time.AfterFunc(delay, func() {
+		defer g.steps.Done()
+		g.take(guest, turn, next)
+	})
+}
+
+// cancel takes back what guest was going to do. The caller holds mu.
+func (g *guests) cancel(guest *simulated) {
+	guest.turn++
+	if guest.timer != nil && guest.timer.Stop() {
+		g.steps.Done()
+	}
+	guest.timer = nil
+}
+
+// take takes a step, unless it was cancelled on the way.
+func (g *guests) take(guest *simulated, turn int, next step) {
+	vm, ok := g.base.Map.Get(guest.vm).(*simulator.VirtualMachine)
+	if !ok {
+		return
+	}
+	ctx := newContext(g.base)
+	ctx.WithLock(vm, func() {
+		g.mu.Lock()
+		valid := guest.turn == turn
+		g.mu.Unlock()
+		if valid {
+			next(ctx, vm, guest)
+		}
+	})
+}
+
+// guestMethods are the methods of a VM that ask its guest for something.
+type guestMethods struct {
+	*simulator.VirtualMachine
+	guests *guests
+}
+
+// ShutdownGuest asks the guest to stop. It powers the VM off when it has.
+func (vm *guestMethods) ShutdownGuest(ctx *simulator.Context, req *types.ShutdownGuest) soap.HasFault {
+	if vm.Runtime.PowerState != types.VirtualMachinePowerStatePoweredOn {
+		return vm.VirtualMachine.ShutdownGuest(ctx, req) // which says so
+	}
+	guest := vm.reachable()
+	if guest == nil {
+		return &methods.ShutdownGuestBody{Fault_: simulator.Fault("VMware Tools is not running", new(types.ToolsUnavailable))}
+	}
+	vm.guests.shutdown(guest, ctx.Session)
+	return &methods.ShutdownGuestBody{Res: new(types.ShutdownGuestResponse)}
+}
+
+// RebootGuest ends the guest and boots another.
+func (vm *guestMethods) RebootGuest(ctx *simulator.Context, req *types.RebootGuest) soap.HasFault {
+	if vm.Runtime.PowerState != types.VirtualMachinePowerStatePoweredOn {
+		return vm.VirtualMachine.RebootGuest(ctx, req) // which says so
+	}
+	if vm.reachable() == nil {
+		return &methods.RebootGuestBody{Fault_: simulator.Fault("VMware Tools is not running", new(types.ToolsUnavailable))}
+	}
+	vm.guests.remove(vm.Self)
+	ctx.Update(vm.VirtualMachine, toolsGone(&vm.VirtualMachine.VirtualMachine))
+	vm.guests.power(ctx, &vm.VirtualMachine.VirtualMachine)
+	return &methods.RebootGuestBody{Res: new(types.RebootGuestResponse)}
+}
+
+// reachable returns the VM's guest if its Tools run, or nil.
+func (vm *guestMethods) reachable() *simulated {
+	vm.guests.mu.Lock()
+	defer vm.guests.mu.Unlock()
+	if guest := vm.guests.byVM[vm.Self]; guest != nil && vm.Guest.ToolsRunningStatus == toolsRunning {
+		return guest
+	}
+	return nil
+}
