@@ -36,7 +36,7 @@ test: lint unit robot ## everything: lint, Go tests with the race detector, Robo
 unit: need-gcc build kube venv ## Go tests with the race detector, and the tests of Robot's Python keywords
 	@mkdir -p build/unit
 	go tool gotestsum --format pkgname-and-test-fails --jsonfile build/unit/go.json --junitfile build/unit/go.xml -- -race -timeout 15m ./...
-	.venv/bin/pytest -q --junitxml build/unit/python.xml tests/resources
+	.venv/bin/pytest -q --junitxml build/unit/python.xml
 
 .PHONY: robot
 robot: build kube venv ## Robot suites, in parallel (SUITE=area, TARGET=vcenter for GOVC_URL, PROCESSES=n)
@@ -63,7 +63,7 @@ lint: need-go venv ## formatting, vet, staticcheck, module files, CI files, Pyth
 	go mod tidy -diff
 	for module in tests/kube/binaries tests/registry/binaries; do (cd $$module && go mod tidy -diff); done
 	go tool actionlint
-	.venv/bin/ruff check . && .venv/bin/ruff format --check .
+	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 	.venv/bin/robocop check && .venv/bin/robocop format --check --diff
 
 .PHONY: fmt

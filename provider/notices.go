@@ -32,7 +32,7 @@ func (n *notices) to(callback func(*corev1.Pod)) {
 func (n *notices) add(uid types.UID) { n.queue.Add(uid) }
 
 // run calls deliver for each notice, with whoever is told, until ctx ends. What comes before there is anybody to tell is
-// dropped: Virtual Kubelet asks for every pod when it begins.
+// dropped: see Provider.Announce.
 func (n *notices) run(ctx context.Context, deliver func(types.UID, func(*corev1.Pod))) {
 	defer context.AfterFunc(ctx, n.queue.ShutDown)()
 	for {

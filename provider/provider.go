@@ -25,6 +25,9 @@ import (
 	"wolfpack/provider/portlayer"
 )
 
+// shutdownTimeout is how long operations under way get at the end. What they leave, the next start finds in vSphere.
+const shutdownTimeout = 20 * time.Second
+
 // Config is what a Provider needs.
 type Config struct {
 	VCH       string // name of the virtual container host
@@ -74,20 +77,27 @@ func New(config Config) *Provider {
 	}
 }
 
-// Run watches vSphere and carries out operations until ctx ends; then it waits for those under way. It returns nil when
-// ctx ended.
+// Run watches vSphere and carries out operations until ctx ends. Then operations stop between two steps; what they have
+// begun is carried through, for a limited time. It returns nil when ctx ended.
 func (p *Provider) Run(ctx context.Context) error {
-	var group sync.WaitGroup
-	defer group.Wait()
+	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer p.queues.open(func(uid types.UID) { p.converge(ctx, uid) })()
+	closeQueues := p.queues.open(func(uid types.UID) { p.converge(ctx, uid) })
+	var group sync.WaitGroup
 	group.Go(func() { p.notices.run(ctx, p.notify) })
 	group.Go(func() { p.removeOrphans(ctx) })
-	err := p.config.Portlayer.Watch(ctx, p.observe)
-	if ctx.Err() != nil {
-		return nil
+	watch := make(chan error, 1)
+	group.Go(func() { watch <- p.config.Portlayer.Watch(watching, p.observe) })
+
+	var err error
+	select {
+	case err = <-watch:
+	case <-ctx.Done():
 	}
+	cancel()
+	closeQueues(shutdownTimeout) // before the watch ends, whose news the operations under way wait for
+	stopWatching()
+	group.Wait()
 	return err
 }
 
@@ -160,8 +170,16 @@ func (p *Provider) GetPods(context.Context) ([]*corev1.Pod, error) {
 	return pods, nil
 }
 
-// NotifyPods sets who is told of changed pods. It is called once, before Synced matters.
+// NotifyPods sets who is told of changed pods. It is called once; see Announce.
 func (p *Provider) NotifyPods(_ context.Context, notify func(*corev1.Pod)) { p.notices.to(notify) }
+
+// Announce tells Virtual Kubelet of every pod there is. It is for when Virtual Kubelet has begun to listen: what changed
+// while no provider ran, it would learn of at the next change only.
+func (p *Provider) Announce() {
+	for _, e := range p.cache.all() {
+		p.notices.add(e.pod.UID)
+	}
+}
 
 // lookup finds a pod by name: the one that the API server has, or, if it has none, whichever has a VM.
 func (p *Provider) lookup(namespace, name string) (entry, bool) {

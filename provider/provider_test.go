@@ -500,3 +500,32 @@ func TestOnePodNeverWaitsForAnother(t *testing.T) {
 	require.NoError(t, w.DeletePod(t.Context(), deleted(slow, 0)))
 	w.awaitThat("the slow one is gone", func() bool { return len(w.host.VMs()) == 1 })
 }
+
+func TestWhatHappenedWhileNoProviderRan(t *testing.T) {
+	w := newWorld(t)
+	pod := w.apply("u-1")
+	w.awaitPhase(pod.UID, corev1.PodRunning)
+	w.stop()
+	w.host.Set(w.vm().ID, ends(corev1.PodSucceeded, 0))
+	w.restart()
+	w.Announce()
+	w.awaitPhase(pod.UID, corev1.PodSucceeded)
+}
+
+func TestStopWaitsForWhatHasBegun(t *testing.T) {
+	creating, proceed := make(chan struct{}), make(chan struct{})
+	w := newWorld(t, func(h *inprocess.Host) {
+		h.Before = func(op string, _ portlayer.ID) error {
+			if op == "Create" {
+				close(creating)
+				<-proceed
+			}
+			return nil
+		}
+	})
+	w.apply("u-1")
+	<-creating
+	time.AfterFunc(10*time.Millisecond, func() { close(proceed) })
+	w.stop()
+	require.Empty(t, w.host.VMs(), "what was made and not started is removed again")
+}

@@ -4,6 +4,7 @@ package provider
 
 import (
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -19,16 +20,25 @@ type queues struct {
 
 func newQueues() *queues { return &queues{again: map[types.UID]bool{}} }
 
-// open begins to call work for pods that are added. The returned function ends that and waits for the calls under way.
-func (q *queues) open(work func(types.UID)) (closeAndWait func()) {
+// open begins to call work for pods that are added. The returned function ends that and waits for the calls under way,
+// but no longer than it is told.
+func (q *queues) open(work func(types.UID)) (closeAndWait func(time.Duration)) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.work = work
-	return func() {
+	return func(limit time.Duration) {
 		q.mu.Lock()
 		q.work = nil
 		q.mu.Unlock()
-		q.group.Wait()
+		done := make(chan struct{})
+		go func() {
+			q.group.Wait()
+			close(done)
+		}()
+		select {
+		case <-done:
+		case <-time.After(limit):
+		}
 	}
 }
 

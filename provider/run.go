@@ -43,7 +43,7 @@ type Options struct {
 }
 
 // Run registers the virtual node and runs its pods until ctx ends. It returns nil when ctx ended. The steps: learn the
-// capacity; watch vSphere until all VMs are known; watch the node's pods; register the node; take pods.
+// capacity; watch vSphere until all VMs are known; watch the node's pods; announce what is known of them; register the node.
 func Run(ctx context.Context, o Options) error {
 	virtual, err := NewNode(ctx, o.NodeName, o.VCH, o.Address, o.MaxPods, o.Portlayer.Capacity)
 	if err != nil {
@@ -84,6 +84,7 @@ func Run(ctx context.Context, o Options) error {
 		if !await(ctx, podController.Ready()) {
 			return nil
 		}
+		provider.Announce()
 		return stopped(ctx, "node controller", nodeController.Run(ctx))
 	})
 	group.Go(func() error {

@@ -18,7 +18,7 @@ type PodDeleter struct {
 // Delete stops the VM as PodStopper does and destroys it with its files. It is no error if the VM is gone.
 func (d PodDeleter) Delete(ctx context.Context, id portlayer.ID, grace time.Duration) error {
 	return run(ctx, "operations.PodDeleter",
-		step{name: "stop the VM", do: func(ctx context.Context) error { return PodStopper{Portlayer: d.Portlayer}.Stop(ctx, id, grace) }},
+		step{name: "stop the VM", do: func(ctx context.Context) error { return PodStopper(d).Stop(ctx, id, grace) }},
 		step{name: "destroy the VM", do: func(ctx context.Context) error { return d.destroy(ctx, id) }},
 	)
 }

@@ -49,7 +49,8 @@ func (v *VCenter) poolSpec() types.PropertyFilterSpec {
 	}
 }
 
-// capacity turns MHz into cores by the clock of the hosts. A limit of -1 is none.
+// capacity turns MHz into cores by the clock of the hosts. A limit of -1 is none. Effective memory is in MB and total
+// memory in bytes, says the vSphere API reference of ComputeResourceSummary; govmomi's simulator has bytes in both.
 func capacity(pool types.ResourceConfigSpec, owner types.BaseComputeResourceSummary) portlayer.Capacity {
 	c := portlayer.Capacity{Reachable: time.Now()}
 	if owner == nil {
@@ -61,7 +62,7 @@ func capacity(pool types.ResourceConfigSpec, owner types.BaseComputeResourceSumm
 	}
 	mhz := within(int64(hosts.EffectiveCpu), pool.CpuAllocation.Limit)
 	c.CPUs = float64(mhz) * float64(hosts.NumCpuCores) / float64(hosts.TotalCpu)
-	c.MemoryBytes = within(hosts.EffectiveMemory, pool.MemoryAllocation.Limit) << 20
+	c.MemoryBytes = min(within(hosts.EffectiveMemory, pool.MemoryAllocation.Limit)<<20, hosts.TotalMemory)
 	return c
 }
 

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The program under test: one-off commands, virtual container hosts and nodes of a test's own."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import uuid
+from typing import TYPE_CHECKING
+
+from robot.api import logger
+from robot.api.deco import keyword, library
+
+from wolfpack_tests.clients import Clients, clients, library_of_test
+from wolfpack_tests.lab import tail
+from wolfpack_tests.waiting import TIMEOUT, NotYetError, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STOP_TIMEOUT = 20.0
+"""Seconds that a node may take to end after SIGTERM."""
+
+
+class Node:
+    """A `wolfpack node` process, which can be stopped and started again under the same name."""
+
+    def __init__(self, name: str, vch: str, log: Path) -> None:
+        self.name = name
+        self.vch = vch
+        self.log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, lab_clients: Clients) -> None:
+        """Start the process. It stays in Robot's process group, so that whoever ends Robot ends it too."""
+        lab = lab_clients.lab
+        argv = [lab.binaries["wolfpack"], "node", "--vch", self.vch, "--kubeconfig", lab.kubeconfig]
+        argv += ["--node-name", self.name]
+        self.log.parent.mkdir(exist_ok=True)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(argv, env=lab.env(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        logger.info(f"started node {self.name} as process {self._process.pid}, log {self.log}")
+
+    def check(self) -> None:
+        """Fail, with the end of its log, if the process has ended."""
+        if self._process is None or self._process.poll() is not None:
+            rc = None if self._process is None else self._process.returncode
+            raise AssertionError(f"node {self.name} ended with exit code {rc}\n{self.log_tail()}")
+
+    def stop(self) -> None:
+        """Stop the process as an admin would, and fail if that takes too long or it does not end cleanly."""
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        process.send_signal(signal.SIGTERM)
+        try:
+            rc = process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(
+                f"node {self.name} did not end within {STOP_TIMEOUT:g} s of SIGTERM\n{self.log_tail()}"
+            ) from None
+        if rc != 0:
+            raise AssertionError(f"node {self.name} ended with exit code {rc} after SIGTERM\n{self.log_tail()}")
+
+    def log_tail(self, lines: int = 25) -> str:
+        """Return the end of the log, for messages."""
+        return f"last lines of {self.log}:\n{tail(self.log, lines)}"
+
+
+@library(scope="SUITE")
+class Program:
+    """Keywords that run wolfpack.
+
+    Virtual container hosts and nodes that a test makes are its own; `Remove Own Hosts` takes them away again.
+    """
+
+    def __init__(self) -> None:
+        self._vchs: list[str] = []
+        self._nodes: dict[str, Node] = {}
+
+    @property
+    def _clients(self) -> Clients:
+        return clients()
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The nodes of this suite's or test's own."""
+        return tuple(self._nodes.values())
+
+    @keyword
+    def wolfpack(self, *args: str, expect_rc: int = 0, **env: str) -> str:
+        """Run wolfpack and return its standard output. A named argument replaces an environment variable."""
+        return self._clients.wolfpack(*args, expect_rc=expect_rc, **env).stdout
+
+    @keyword
+    def wolfpack_should_refuse(self, message: str, *args: str, **env: str) -> None:
+        """Run wolfpack and expect exit code 1 and one paragraph on standard error that matches a regular expression.
+
+        The paragraph is matched as one line.
+        A named argument replaces an environment variable, or removes it if it is empty.
+        """
+        result = self._clients.wolfpack(*args, expect_rc=1, **env)
+        said = re.sub(r"^·.*\n", "", result.stderr, flags=re.MULTILINE)  # steps, as they are taken
+        paragraphs = [text for text in re.split(r"\n\s*\n", said.strip()) if text]
+        if len(paragraphs) != 1:
+            raise AssertionError(f"expected a message of one paragraph, got {len(paragraphs)}\n{result}")
+        if not re.search(message, " ".join(paragraphs[0].split())):
+            raise AssertionError(f"expected a message that matches {message!r}\n{result}")
+        if result.stdout.strip():
+            raise AssertionError(f"expected nothing on standard output\n{result}")
+
+    @keyword
+    def version_stamp(self) -> dict[str, str]:
+        """Return version, build and commit, as ``wolfpack version -o json`` prints them."""
+        stamp: dict[str, str] = json.loads(self.wolfpack("version", "-o", "json"))
+        return stamp
+
+    @keyword
+    def new_vch_name(self) -> str:
+        """Return a name that no virtual container host has; one made with it is removed by `Remove Own Hosts`."""
+        name = f"test-{uuid.uuid4().hex[:8]}"
+        self._vchs.append(name)
+        return name
+
+    @keyword
+    def create_own_vch(self) -> str:
+        """Create a virtual container host like the lab's. Returns its name."""
+        name = self.new_vch_name()
+        self.wolfpack("vch", "create", name)
+        return name
+
+    @keyword
+    def start_own_node(self, vch: str) -> str:
+        """Start a virtual node of a virtual container host and wait until it is ready. Returns its name."""
+        node = self._nodes[vch] = Node(vch, vch, self._clients.lab.logs / "own" / f"node-{vch}.log")
+        node.start(self._clients)
+        self._wait_until_ready(node)
+        return node.name
+
+    @keyword
+    def stop_own_node(self, name: str) -> None:
+        """Stop a node and wait until its process has ended."""
+        self._nodes[name].stop()
+
+    @keyword
+    def start_own_node_again(self, name: str) -> None:
+        """Start a node that was stopped, and wait until it reports again that it is ready."""
+        before = self._heartbeat(name)
+        self._nodes[name].start(self._clients)
+        self._wait_until_ready(self._nodes[name], after=before)
+
+    @keyword
+    def remove_own_hosts(self) -> None:
+        """Stop the nodes and delete the virtual container hosts of the test's own, with all that is left in them."""
+        nodes, self._nodes = self._nodes, {}
+        for node in nodes.values():
+            node.stop()
+            self._clients.kubectl("delete", "node", node.name, "--ignore-not-found")
+        vchs, self._vchs = self._vchs, []
+        existing = {vch["name"] for vch in json.loads(self.wolfpack("vch", "ls", "-o", "json"))} if vchs else set()
+        for vch in existing.intersection(vchs):
+            self.wolfpack("vch", "delete", vch, "--force")
+
+    def _wait_until_ready(self, node: Node, after: str = "") -> None:
+        def look() -> None:
+            node.check()
+            heartbeat = self._heartbeat(node.name)
+            if not heartbeat or heartbeat == after:
+                raise NotYetError(f"ready at {heartbeat or 'no time'}")
+
+        wait_until(f"node {node.name} is ready", look, timeout=TIMEOUT, evidence=node.log_tail)
+
+    def _heartbeat(self, node: str) -> str:
+        """Return when the node last said that it is ready, or nothing."""
+        conditions = self._clients.kubectl(
+            "get",
+            "node",
+            node,
+            "--ignore-not-found",
+            "-o",
+            'jsonpath={range .status.conditions[?(@.type=="Ready")]}{.status} {.lastHeartbeatTime}{end}',
+        ).stdout
+        status, _, heartbeat = conditions.partition(" ")
+        return heartbeat if status == "True" else ""
+
+
+def logs() -> str:
+    """Return the end of the logs of the running test: its lab's and its own nodes'. It is the evidence of most waits."""
+    own = [node.log_tail() for node in library_of_test(Program).nodes]
+    return "\n".join([clients().lab.log_tail(), *own])
