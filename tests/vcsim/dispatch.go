@@ -52,6 +52,10 @@ func (s *Server) substitute(ctx *simulator.Context, client context.Context, meth
 		if vm, ok := ctx.Map.Get(method.This).(*simulator.VirtualMachine); ok {
 			return &vmMethods{vm}
 		}
+	case "CreateResourcePool":
+		if pool, ok := ctx.Map.Get(method.This).(*simulator.ResourcePool); ok {
+			return &poolMethods{pool}
+		}
 	case "CreateVM_Task":
 		if folder, ok := ctx.Map.Get(method.This).(*simulator.Folder); ok {
 			return &folderMethods{folder}

@@ -129,12 +129,9 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// starting is held while a server starts: the simulator writes package variables when it makes an inventory.
-var starting sync.Mutex
-
 func (s *Server) start(ctx context.Context, cfg Config) error {
-	starting.Lock()
-	defer starting.Unlock()
+	templates.Lock()
+	defer templates.Unlock()
 	if err := s.populate(cfg.Load); err != nil {
 		return err
 	}
@@ -157,11 +154,13 @@ func (s *Server) populate(load string) error {
 	about.FullName += " (govmomi simulator)"
 	about.OsType = runtime.GOOS + "-" + runtime.GOARCH
 	if load == "" {
-		return s.model.Create()
-	}
-	if err := s.model.Load(load); err != nil {
+		if err := s.model.Create(); err != nil {
+			return err
+		}
+	} else if err := s.model.Load(load); err != nil {
 		return fmt.Errorf("load inventory from %s: %w", load, err)
 	}
+	ownSummaries(s.model.Map())
 	return nil
 }
 
