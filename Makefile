@@ -71,10 +71,6 @@ fmt: need-go venv ## format everything
 	@go tool gofumpt -w .
 	.venv/bin/ruff format . && .venv/bin/robocop format
 
-.PHONY: generate
-generate: need-go ## mocks, after an interface changed
-	@go tool mockery
-
 .PHONY: venv
 venv: .venv/.installed
 .venv/.installed: requirements.txt

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 
 	"github.com/spf13/cobra"
 	"github.com/virtual-kubelet/virtual-kubelet/log"
@@ -62,9 +61,8 @@ them by what their VMs say of themselves.`,
 	flags.StringVar(&o.vch, "vch", "", "virtual container host to run pods in (required)")
 	flags.StringVar(&o.name, "node-name", "", "name of the node in Kubernetes (default wolfpack-NAME)")
 	flags.StringVar(&o.address, "address", "", "IP address of the node, which its pods report as hostIP (default this machine's first)")
-	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubernetes configuration; without one, that of the pod it runs in [KUBECONFIG]")
+	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubernetes configuration file (default ~/.kube/config, or the cluster of the pod it runs in) [KUBECONFIG]")
 	flags.IntVar(&o.maxPods, "max-pods", 250, "most pods that the node takes")
-	_ = cmd.MarkFlagRequired("vch")
 	_ = cmd.RegisterFlagCompletionFunc("vch", conn.completeNames)
 	return cmd
 }
@@ -100,6 +98,9 @@ func runNode(ctx context.Context, config vsphere.Config, o nodeOptions) error {
 // complete fills in the defaults and connects to nothing yet.
 func (o nodeOptions) complete() (provider.Options, error) {
 	const op = "node"
+	if o.vch == "" {
+		return provider.Options{}, errs.New(op, errs.Invalid, "no virtual container host given: name one with --vch; wolfpack vch ls shows them")
+	}
 	if o.name == "" {
 		o.name = "wolfpack-" + o.vch
 	}
@@ -119,15 +120,17 @@ func (o nodeOptions) complete() (provider.Options, error) {
 	return provider.Options{NodeName: o.name, VCH: o.vch, Address: o.address, MaxPods: o.maxPods, Client: client}, nil
 }
 
-// kubernetes is a client of the cluster that the flag, KUBECONFIG or the pod's own service account names, in that order.
+// kubernetes is a client of the cluster that kubectl would use too: that of the flag, KUBECONFIG or ~/.kube/config, or else
+// the one whose pod this runs in.
 func (o nodeOptions) kubernetes() (kubernetes.Interface, error) {
-	path := o.kubeconfig
-	if path == "" {
-		path = os.Getenv(clientcmd.RecommendedConfigPathEnvVar)
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = o.kubeconfig
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	if clientcmd.IsEmptyConfig(err) {
+		return nil, errors.New("no Kubernetes cluster given: name a configuration file with --kubeconfig or KUBECONFIG")
 	}
-	config, err := clientcmd.BuildConfigFromFlags("", path)
 	if err != nil {
-		return nil, fmt.Errorf("kubernetes configuration %q: %w; give one with --kubeconfig or KUBECONFIG", path, err)
+		return nil, fmt.Errorf("kubernetes configuration: %w; name another file with --kubeconfig or KUBECONFIG", err)
 	}
 	config.QPS, config.Burst = apiQPS, apiBurst
 	config.UserAgent = "wolfpack/" + version.Get().Version

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestNodeRefusesBadInput(t *testing.T) {
+	t.Setenv("HOME", t.TempDir()) // no ~/.kube/config
+	t.Setenv("KUBECONFIG", "")
+	missing := filepath.Join(t.TempDir(), "missing")
+	cases := map[string]struct {
+		args []string
+		want string
+	}{
+		"no VCH":             {nil, "name one with --vch"},
+		"no cluster":         {[]string{"--vch", "web"}, "no Kubernetes cluster given: name a configuration file with --kubeconfig"},
+		"no such file":       {[]string{"--vch", "web", "--kubeconfig", missing}, missing},
+		"not an address":     {[]string{"--vch", "web", "--address", "here"}, `address "here" is no IP address`},
+		"no pods at all":     {[]string{"--vch", "web", "--max-pods", "0"}, "max-pods is 0, want at least 1"},
+		"an argument":        {[]string{"web"}, `unknown command "web"`},
+		"max-pods no number": {[]string{"--max-pods", "many"}, `invalid argument "many"`},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			require.Contains(t, fails(t, append([]string{"node"}, tc.args...)...), tc.want)
+		})
+	}
+}
