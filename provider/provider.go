@@ -115,7 +115,9 @@ func (p *Provider) CreatePod(_ context.Context, pod *corev1.Pod) error {
 
 // UpdatePod takes the pod's new labels, annotations and so on. A running VM is not disturbed by them. It never fails:
 // Virtual Kubelet would set a running pod to Pending or Failed.
-func (p *Provider) UpdatePod(ctx context.Context, pod *corev1.Pod) error { return p.CreatePod(ctx, pod) }
+func (p *Provider) UpdatePod(ctx context.Context, pod *corev1.Pod) error {
+	return p.CreatePod(ctx, pod)
+}
 
 // DeletePod stops the pod within its grace period and removes its VM, and then the pod from the API. It hands over to
 // the pod's queue and is idempotent.

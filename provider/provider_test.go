@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -311,19 +312,23 @@ func TestDeleteWhileCreating(t *testing.T) {
 	})
 }
 
+// failing prepares a host on which an operation fails three times.
+func failing(op string, err error) func(*inprocess.Host) {
+	var tries atomic.Int32
+	return func(h *inprocess.Host) {
+		h.Before = func(name string, _ portlayer.ID) error {
+			if name == op && tries.Add(1) <= 3 {
+				return err
+			}
+			return nil
+		}
+	}
+}
+
 func TestFailureThatPassesIsTriedAgain(t *testing.T) {
 	for _, op := range []string{"Create", "Start"} {
 		t.Run(op, func(t *testing.T) {
-			fails := 3
-			w := newWorld(t, func(h *inprocess.Host) {
-				h.Before = func(name string, _ portlayer.ID) error {
-					if name == op && fails > 0 {
-						fails--
-						return errs.New("test", errs.Unavailable, "vCenter is busy")
-					}
-					return nil
-				}
-			})
+			w := newWorld(t, failing(op, errs.New("test", errs.Unavailable, "vCenter is busy")))
 			pod := w.apply("u-1")
 			w.awaitPhase(pod.UID, corev1.PodRunning)
 			require.Len(t, w.host.VMs(), 1)
@@ -335,17 +340,7 @@ func TestFailureThatPassesIsTriedAgain(t *testing.T) {
 func TestDeleteIsTriedUntilItWorks(t *testing.T) {
 	for _, op := range []string{"Stop", "Remove"} {
 		t.Run(op, func(t *testing.T) {
-			fails := 3
-			w := newWorld(t, func(h *inprocess.Host) {
-				h.OnShutdown = func(portlayer.ID) {}
-				h.Before = func(name string, _ portlayer.ID) error {
-					if name == op && fails > 0 {
-						fails--
-						return errs.New("test", errs.Internal, "no luck")
-					}
-					return nil
-				}
-			})
+			w := newWorld(t, failing(op, errs.New("test", errs.Internal, "no luck")))
 			pod := w.apply("u-1")
 			w.awaitPhase(pod.UID, corev1.PodRunning)
 			require.NoError(t, w.DeletePod(t.Context(), deleted(pod, 0)))
