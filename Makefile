@@ -49,6 +49,7 @@ bench: build kube ## benchmarks: one table, each row a ratio to a baseline of th
 .PHONY: build
 build: need-go ## the programs, into bin/
 	@mkdir -p bin
+	echo "build: $(PROGRAMS), $(or $(VERSION),outside git)"
 	$(GO_BUILD) -o bin/ ./cmd/wolfpack ./tests/vcsim/cmd/vcsim ./tests/lab/cmd/lab ./tests/govc
 
 .PHONY: kube
@@ -57,14 +58,18 @@ kube: need-go ## the control plane: etcd, kube-apiserver and so on, built once a
 
 .PHONY: lint
 lint: need-go venv ## formatting, vet, staticcheck, module files, CI files, Python and Robot style
-	@test -z "$$(go tool gofumpt -l . | tee /dev/stderr)" || { echo "make lint: run 'make fmt' for the files above" >&2; exit 1; }
-	go vet ./...
-	go tool staticcheck ./...
-	go mod tidy -diff
-	for module in tests/kube/binaries tests/registry/binaries; do (cd $$module && go mod tidy -diff); done
-	go tool actionlint
-	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
-	.venv/bin/robocop check && .venv/bin/robocop format --check --diff
+	@step() { echo "lint: $$*"; "$$@"; }
+	echo "lint: gofumpt"
+	test -z "$$(go tool gofumpt -l . | tee /dev/stderr)" || { echo "make lint: run 'make fmt' for the files above" >&2; exit 1; }
+	step go vet ./...
+	step go tool staticcheck ./...
+	for module in . tests/kube/binaries tests/registry/binaries; do step go -C $$module mod tidy -diff; done
+	step go tool actionlint
+	step .venv/bin/ruff check --quiet .
+	step .venv/bin/ruff format --quiet --check .
+	step .venv/bin/mypy
+	step .venv/bin/robocop check
+	step .venv/bin/robocop format --check --diff
 
 .PHONY: fmt
 fmt: need-go venv ## format everything
