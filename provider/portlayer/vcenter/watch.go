@@ -168,27 +168,20 @@ func (w *watch) report(update portlayer.Update) {
 	w.sink(update)
 }
 
-// collector is a new property collector that selects the VMs of the virtual container host and vCenter's recent tasks.
-// Both are selected through views, which stay as they are: a folder and a task manager change all the time, and with them
-// everything that a filter selects through them would be sent again.
+// collector is a new property collector that selects the VMs of the virtual container host, through a view of its folder,
+// and vCenter's recent tasks.
 func (v *VCenter) collector(ctx context.Context) (*property.Collector, error) {
 	collector, err := property.DefaultCollector(v.client).Create(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("create property collector: %w", err)
 	}
-	views := view.NewManager(v.client)
-	vms, err := views.CreateContainerView(ctx, v.target.Folder, []string{"VirtualMachine"}, true)
+	vms, err := view.NewManager(v.client).CreateContainerView(ctx, v.target.Folder, []string{"VirtualMachine"}, true)
 	if err != nil {
 		return nil, fmt.Errorf("create view of VMs: %w", err)
 	}
-	tasks, err := views.CreateListView(ctx, []types.ManagedObjectReference{*v.client.ServiceContent.TaskManager})
-	if err != nil {
-		return nil, fmt.Errorf("create view of tasks: %w", err)
-	}
-	recent := &types.TraversalSpec{Type: "TaskManager", Path: "recentTask"}
 	for _, spec := range []types.PropertyFilterSpec{
-		filter(vms.Reference(), &types.TraversalSpec{Type: "ContainerView", Path: "view"}, "VirtualMachine", watched...),
-		filter(tasks.Reference(), &types.TraversalSpec{Type: "ListView", Path: "view", SelectSet: []types.BaseSelectionSpec{recent}}, "Task", "info"),
+		filter(vms.Reference(), "ContainerView", "view", "VirtualMachine", watched...),
+		filter(*v.client.ServiceContent.TaskManager, "TaskManager", "recentTask", "Task", "info"),
 	} {
 		if _, err := collector.CreateFilter(ctx, types.CreateFilter{Spec: spec}); err != nil {
 			return nil, fmt.Errorf("create property filter: %w", err)
@@ -197,10 +190,11 @@ func (v *VCenter) collector(ctx context.Context) (*property.Collector, error) {
 	return collector, nil
 }
 
-// filter selects properties of the objects of one type to which path leads from root.
-func filter(root types.ManagedObjectReference, path *types.TraversalSpec, kind string, properties ...string) types.PropertyFilterSpec {
+// filter selects properties of the objects of type selected to which the property path of root leads.
+func filter(root types.ManagedObjectReference, kind, path, selected string, properties ...string) types.PropertyFilterSpec {
+	traversal := &types.TraversalSpec{Type: kind, Path: path}
 	return types.PropertyFilterSpec{
-		ObjectSet: []types.ObjectSpec{{Obj: root, Skip: types.NewBool(true), SelectSet: []types.BaseSelectionSpec{path}}},
-		PropSet:   []types.PropertySpec{{Type: kind, PathSet: properties}},
+		ObjectSet: []types.ObjectSpec{{Obj: root, Skip: types.NewBool(true), SelectSet: []types.BaseSelectionSpec{traversal}}},
+		PropSet:   []types.PropertySpec{{Type: selected, PathSet: properties}},
 	}
 }
