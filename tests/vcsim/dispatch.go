@@ -130,7 +130,7 @@ func (s *Server) route(mux *http.ServeMux) {
 	one := newExclusive()
 	s.model.Map().AddHandler(one)
 	mux.HandleFunc("POST "+vim25.Path, func(w http.ResponseWriter, r *http.Request) {
-		if touchesDatastore(r) {
+		if needsTurn(r) {
 			one.serve(w, r, s.serveSDK)
 		} else {
 			s.serveSDK(w, r)

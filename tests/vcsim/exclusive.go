@@ -15,9 +15,10 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// exclusive lets requests that may touch a datastore, with the tasks that they start, run one after the other. The
-// simulator copies whole datastore objects without their lock when it looks for a file, while other tasks change them.
-// That is harmless, but the race detector rightly complains, so the server is exclusive only when it watches.
+// exclusive lets requests that may touch a datastore or walk the inventory, with the tasks that they start, run one after
+// the other. The simulator copies whole datastore objects without their lock when it looks for a file, and reads the
+// children of folders and pools without theirs for a new view, while other tasks change them. That is harmless, but the
+// race detector rightly complains, so the server is exclusive only when it watches.
 type exclusive struct {
 	listener
 	turn chan struct{} // holds a value while a request has its turn
@@ -75,8 +76,8 @@ func (e *exclusive) UpdateObject(ctx *simulator.Context, obj mo.Reference, chang
 	}
 }
 
-// touchesDatastore reports whether a request may, from its body, which it leaves unread.
-func touchesDatastore(r *http.Request) bool {
+// needsTurn reports whether a request does, from its body, which it leaves unread.
+func needsTurn(r *http.Request) bool {
 	body, err := io.ReadAll(r.Body)
 	_ = r.Body.Close() // it has been read
 	r.Body = io.NopCloser(bytes.NewReader(body))
@@ -87,5 +88,6 @@ func touchesDatastore(r *http.Request) bool {
 	return err == nil && slices.Contains([]string{
 		"Folder", "VirtualMachine", "ResourcePool", "VirtualApp", "Datastore", "HostDatastoreBrowser", "HostDatastoreSystem",
 		"FileManager", "VirtualDiskManager", "VcenterVStorageObjectManager", "VirtualMachineSnapshot", "Datacenter",
+		"ViewManager", "SearchIndex",
 	}, method.This.Type)
 }
