@@ -291,9 +291,9 @@ func TestShorterGracePeriodOvertakesALongerOne(t *testing.T) {
 	w.awaitThat("the VM is gone", func() bool { return len(w.host.VMs()) == 0 })
 }
 
-func TestDeleteWhileCreating(t *testing.T) {
-	creating, proceed := make(chan struct{}), make(chan struct{})
-	w := newWorld(t, func(h *inprocess.Host) {
+// holding prepares a host whose create says that it has begun, and goes on when it may.
+func holding(creating, proceed chan struct{}) func(*inprocess.Host) {
+	return func(h *inprocess.Host) {
 		h.Before = func(op string, _ portlayer.ID) error {
 			if op == "Create" {
 				close(creating)
@@ -301,7 +301,12 @@ func TestDeleteWhileCreating(t *testing.T) {
 			}
 			return nil
 		}
-	})
+	}
+}
+
+func TestDeleteWhileCreating(t *testing.T) {
+	creating, proceed := make(chan struct{}), make(chan struct{})
+	w := newWorld(t, holding(creating, proceed))
 	pod := w.apply("u-1")
 	<-creating
 	require.NoError(t, w.DeletePod(t.Context(), deleted(pod, time.Minute)))
@@ -509,15 +514,7 @@ func TestWhatHappenedWhileNoProviderRan(t *testing.T) {
 
 func TestStopWaitsForWhatHasBegun(t *testing.T) {
 	creating, proceed := make(chan struct{}), make(chan struct{})
-	w := newWorld(t, func(h *inprocess.Host) {
-		h.Before = func(op string, _ portlayer.ID) error {
-			if op == "Create" {
-				close(creating)
-				<-proceed
-			}
-			return nil
-		}
-	})
+	w := newWorld(t, holding(creating, proceed))
 	w.apply("u-1")
 	<-creating
 	time.AfterFunc(10*time.Millisecond, func() { close(proceed) })

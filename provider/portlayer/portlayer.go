@@ -7,7 +7,6 @@ package portlayer
 
 import (
 	"context"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -71,7 +70,6 @@ type Update struct {
 type Capacity struct {
 	CPUs        float64 // cores
 	MemoryBytes int64
-	Reachable   time.Time // when vSphere said so
 }
 
 // Portlayer runs pod VMs in one virtual container host. All methods are safe for concurrent use. Once begun, a change is

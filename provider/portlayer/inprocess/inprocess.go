@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
 	"wolfpack/errs"
 	"wolfpack/guest/contract"
@@ -169,9 +168,7 @@ func (h *Host) Capacity(context.Context) (portlayer.Capacity, error) {
 	if err := h.Before("Capacity", ""); err != nil {
 		return portlayer.Capacity{}, err
 	}
-	found := h.Has
-	found.Reachable = time.Now()
-	return found, nil
+	return h.Has, nil
 }
 
 // Set changes a VM behind the provider's back, as its guest or an admin would. It returns false if there is no such VM.

@@ -109,7 +109,6 @@ var rules = []struct {
 	{"a change is carried through when its context ends", func(t *testing.T, p portlayer.Portlayer, w *Watcher) {
 		id := create(t, p, "uid-1")
 		ctx, cancel := context.WithCancel(t.Context())
-		defer context.AfterFunc(ctx, func() {})()
 		done := make(chan error, 1)
 		go func() { done <- p.Start(ctx, id) }()
 		cancel()

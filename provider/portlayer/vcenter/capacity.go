@@ -4,7 +4,6 @@ package vcenter
 
 import (
 	"context"
-	"time"
 
 	"github.com/vmware/govmomi/property"
 	"github.com/vmware/govmomi/vim25/mo"
@@ -52,7 +51,7 @@ func (v *VCenter) poolSpec() types.PropertyFilterSpec {
 // capacity turns MHz into cores by the clock of the hosts. A limit of -1 is none. Effective memory is in MB and total
 // memory in bytes, says the vSphere API reference of ComputeResourceSummary; govmomi's simulator has bytes in both.
 func capacity(pool types.ResourceConfigSpec, owner types.BaseComputeResourceSummary) portlayer.Capacity {
-	c := portlayer.Capacity{Reachable: time.Now()}
+	var c portlayer.Capacity
 	if owner == nil {
 		return c
 	}
