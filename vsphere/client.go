@@ -53,12 +53,18 @@ func Connect(ctx context.Context, config Config) (*Client, error) {
 			return nil, errs.New(op, errs.Invalid, "CA certificates %q: %w; give PEM files with --tls-ca-certs or GOVC_TLS_CA_CERTS", config.CACerts, err)
 		}
 	}
+	if config.Observe == nil {
+		config.Observe = unobserved
+	}
+	_, answered := config.Observe(ctx, "RetrieveServiceContent")
 	client, err := vim25.NewClient(ctx, transport)
+	answered(err)
 	if err != nil {
 		return nil, explainConnect(ctx, op, target, err)
 	}
 	c := &Client{Client: client, config: config, user: target.User, sessions: session.NewManager(client)}
-	client.RoundTripper = &renewal{RoundTripper: keepalive.NewHandlerSOAP(client.RoundTripper, keepAlive, nil), login: c.login}
+	wire := &observed{RoundTripper: client.RoundTripper, observe: config.Observe}
+	client.RoundTripper = &renewal{RoundTripper: keepalive.NewHandlerSOAP(wire, keepAlive, nil), login: c.login}
 	if err := c.login(ctx); err != nil {
 		return nil, explainLogin(op, target, err)
 	}

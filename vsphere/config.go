@@ -23,6 +23,8 @@ type Config struct {
 	Insecure   bool   // accept any certificate; flag --insecure, GOVC_INSECURE
 	CACerts    string // list of PEM files of CAs to trust; flag --tls-ca-certs, GOVC_TLS_CA_CERTS
 	Datacenter string // name or inventory path; flag --datacenter, GOVC_DATACENTER
+
+	Observe Observer // is told of each request; nil is nobody
 }
 
 // ConfigFromEnv returns the connection that govc's environment variables describe.
