@@ -76,6 +76,10 @@ fmt: need-go venv ## format everything
 	@go tool gofumpt -w .
 	.venv/bin/ruff format . && .venv/bin/robocop format
 
+.PHONY: generate
+generate: need-go ## mocks anew, after a change of an interface that has one
+	@go tool mockery --log-level error
+
 .PHONY: venv
 venv: .venv/.installed
 .venv/.installed: requirements.txt

@@ -4,6 +4,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +14,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"wolfpack/errs"
+	"wolfpack/provider/operations"
 	"wolfpack/provider/portlayer"
 )
 
@@ -49,6 +51,11 @@ func (p *Provider) converge(ctx context.Context, uid types.UID) {
 			continue
 		}
 		p.report(ctx, e, err)
+		if badImage(err) {
+			p.cache.trouble(uid, err) // until the pod is updated
+			p.notices.add(uid)
+			return
+		}
 		if !errs.Is(err, errs.Unavailable) && !e.deleting() {
 			p.cache.fail(uid, err)
 			p.notices.add(uid)
@@ -62,6 +69,12 @@ func (p *Provider) converge(ctx context.Context, uid types.UID) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// badImage says whether the pod waits for its image to be corrected, as it would with a kubelet.
+func badImage(err error) bool {
+	var invalid *operations.InvalidImage
+	return errors.As(err, &invalid)
 }
 
 // act does what the pod needs now, if anything.
@@ -118,8 +131,11 @@ func (p *Provider) delete(ctx context.Context, e entry) error {
 func (p *Provider) report(ctx context.Context, e entry, err error) {
 	klog.FromContext(ctx).Error(err, "Operation failed", "pod", klog.KObj(e.pod), "uid", e.pod.UID, "op", errs.Op(err), "kind", errs.KindOf(err).String())
 	reason := "FailedCreateVM"
-	if e.deleting() {
+	switch {
+	case e.deleting():
 		reason = "FailedDeleteVM"
+	case badImage(err):
+		reason = reasonInvalidImage
 	}
 	p.config.Events.Event(e.pod, corev1.EventTypeWarning, reason, err.Error())
 }

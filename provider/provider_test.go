@@ -368,6 +368,28 @@ func TestPodThatCanHaveNoVMFails(t *testing.T) {
 	})
 }
 
+func TestPodWithABadImageWaitsForAnother(t *testing.T) {
+	w := newWorld(t)
+	pod := w.apply("u-1", func(p *corev1.Pod) {
+		p.Spec.Containers[0].Image = "App:1"
+		p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: "good", Image: "good:1"})
+	})
+	s := w.await(pod.UID, "the reason", func(s corev1.PodStatus) bool {
+		return len(s.ContainerStatuses) == 2 && s.ContainerStatuses[0].State.Waiting.Reason == "InvalidImageName"
+	})
+	require.Equal(t, corev1.PodPending, s.Phase)
+	require.Contains(t, s.ContainerStatuses[0].State.Waiting.Message, `image "App:1" of container "app"`)
+	require.Equal(t, "ContainerCreating", s.ContainerStatuses[1].State.Waiting.Reason)
+	require.Contains(t, <-w.events.Events, "InvalidImageName")
+	require.Empty(t, w.host.VMs(), "no VM is made before the image is a name")
+
+	corrected := pod.DeepCopy()
+	corrected.Spec.Containers[0].Image = "app:1"
+	require.NoError(t, w.lister.Update(corrected))
+	require.NoError(t, w.UpdatePod(t.Context(), corrected))
+	w.awaitPhase(pod.UID, corev1.PodRunning)
+}
+
 func TestWhatHappensBehindOurBack(t *testing.T) {
 	cases := map[string]struct {
 		happens func(*inprocess.Host, portlayer.ID)

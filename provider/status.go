@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"wolfpack/provider/operations"
 	"wolfpack/provider/portlayer"
 )
 
@@ -20,6 +21,7 @@ const (
 	reasonRejected     = "VMRejected"   // no VM can be made for the pod
 	reasonSuspended    = "VMSuspended"
 	reasonInaccessible = "VMInaccessible"
+	reasonInvalidImage = "InvalidImageName" // the kubelet's reason of a container whose image is no image reference
 
 	exitUnknown = 137 // as the kubelet reports a container whose end nobody saw
 )
@@ -93,9 +95,8 @@ func notReady(s *corev1.PodStatus, value corev1.ConditionStatus, reason, message
 // waiting is the status of a pod whose guest has not reported yet.
 func waiting(pod *corev1.Pod, reason, message string) corev1.PodStatus {
 	s := corev1.PodStatus{Phase: corev1.PodPending, StartTime: pod.Status.StartTime}
-	state := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}
-	s.ContainerStatuses = statuses(pod.Spec.Containers, state)
-	s.InitContainerStatuses = statuses(pod.Spec.InitContainers, state)
+	s.ContainerStatuses = statuses(pod.Spec.Containers, reason, message)
+	s.InitContainerStatuses = statuses(pod.Spec.InitContainers, reason, message)
 	initialized := corev1.ConditionTrue
 	if len(pod.Spec.InitContainers) > 0 {
 		initialized = corev1.ConditionFalse
@@ -132,9 +133,15 @@ func terminated(containers []corev1.ContainerStatus, message string) []corev1.Co
 	return all
 }
 
-func statuses(containers []corev1.Container, state corev1.ContainerState) []corev1.ContainerStatus {
+// statuses are those of containers that have not been made.
+func statuses(containers []corev1.Container, reason, message string) []corev1.ContainerStatus {
 	var all []corev1.ContainerStatus
 	for _, c := range containers {
+		waiting := corev1.ContainerStateWaiting{Reason: reason, Message: message}
+		if err := operations.CheckImage(c); err != nil {
+			waiting = corev1.ContainerStateWaiting{Reason: reasonInvalidImage, Message: err.Error()}
+		}
+		state := corev1.ContainerState{Waiting: &waiting}
 		all = append(all, corev1.ContainerStatus{Name: c.Name, Image: c.Image, State: state, Started: new(bool)})
 	}
 	return all

@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"wolfpack/errs"
 	"wolfpack/provider/portlayer"
 )
@@ -29,6 +31,23 @@ type Portlayer interface {
 	AwaitOff(ctx context.Context, id portlayer.ID) error
 	Remove(ctx context.Context, id portlayer.ID) error
 }
+
+// ImageStore is what the operations need of a store of images. Both methods are idempotent.
+type ImageStore interface {
+	// Prepare has the images of the pod's containers where its VM will find them, and keeps them there for the pod.
+	Prepare(ctx context.Context, pod *corev1.Pod) error
+	// Release says that no VM was made for the pod, so that nothing is kept for it. It is no error if nothing was.
+	Release(ctx context.Context, pod *corev1.Pod) error
+}
+
+// GuestsPull is the ImageStore of guests that pull their images themselves: there is nothing to prepare.
+type GuestsPull struct{}
+
+// Prepare does nothing.
+func (GuestsPull) Prepare(context.Context, *corev1.Pod) error { return nil }
+
+// Release does nothing.
+func (GuestsPull) Release(context.Context, *corev1.Pod) error { return nil }
 
 // step is one part of an operation, with how to undo it, if it needs that.
 type step struct {
