@@ -20,6 +20,7 @@ import (
 
 	"wolfpack/errs"
 	"wolfpack/guest"
+	"wolfpack/tests/vcsim"
 	"wolfpack/vch"
 	"wolfpack/version"
 	"wolfpack/vsphere"
@@ -297,10 +298,7 @@ var createCalls = []string{"CreateFolder", "CreateResourcePool", "CreateVM_Task"
 // mishaps are the ways in which the call of a method can go wrong. Each returns the context to work in.
 var mishaps = map[string]func(s *site, method string) context.Context{
 	"vCenter refuses it": func(s *site, method string) context.Context {
-		s.server.Faults().AddRule(&simulator.FaultInjectionRule{
-			MethodName: method, ObjectType: "*", ObjectName: "*", Probability: 1, MaxCount: 1, Enabled: true,
-			FaultType: simulator.FaultTypeNoPermission, Message: "injected",
-		})
+		s.server.Inject(vcsim.Fault{Method: method, Count: 1, Do: vcsim.DoFault, Fault: new(types.NoPermission)})
 		return s.Context()
 	},
 	"its task fails": func(s *site, method string) context.Context {

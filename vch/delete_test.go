@@ -7,10 +7,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/vmware/govmomi/object"
-	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/types"
 
 	"wolfpack/errs"
+	"wolfpack/tests/vcsim"
 	"wolfpack/vch"
 )
 
@@ -161,9 +161,8 @@ func TestDeleteThatFailsCanBeRunAgain(t *testing.T) {
 			before := s.snapshot()
 			made := s.create(vch.Spec{Name: "web"})
 			s.pod("pod-1", made, true)
-			s.server.Faults().AddRule(&simulator.FaultInjectionRule{
-				MethodName: call.method, ObjectType: call.kind, ObjectName: "*", Probability: 1, SkipCount: call.skip, MaxCount: 1,
-				Enabled: true, FaultType: simulator.FaultTypeNoPermission, Message: "injected",
+			s.server.Inject(vcsim.Fault{
+				Method: call.method, Object: call.kind + ":*", Skip: call.skip, Count: 1, Do: vcsim.DoFault, Fault: new(types.NoPermission),
 			})
 			err := vch.Delete(t.Context(), s.client, "web", vch.DeleteOptions{Force: true})
 			require.True(t, errs.Is(err, errs.Denied), "%v", err)

@@ -16,6 +16,7 @@ import (
 	"github.com/vmware/govmomi/session"
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/methods"
+	"github.com/vmware/govmomi/vim25/types"
 	"go.uber.org/goleak"
 
 	"wolfpack/errs"
@@ -127,9 +128,7 @@ func TestRenewalWithAPasswordThatChanged(t *testing.T) {
 	require.NoError(t, err)
 	admin := connect(t, config)
 	require.NoError(t, session.NewManager(admin.Client).TerminateSession(t.Context(), []string{ours.Key}))
-	server.Faults().AddRule(&simulator.FaultInjectionRule{
-		MethodName: "Login", ObjectType: "*", ObjectName: "*", Probability: 1, Enabled: true, FaultType: simulator.FaultTypeNoPermission,
-	})
+	server.Inject(vcsim.Fault{Method: "Login", Do: vcsim.DoFault, Fault: new(types.InvalidLogin)})
 	_, err = methods.GetCurrentTime(t.Context(), client)
 	require.True(t, errs.Is(err, errs.Denied), "%v", err)
 }

@@ -92,11 +92,14 @@ func (c *collector) DestroyPropertyCollector(ctx *simulator.Context, req *types.
 // feeds are what collectors have yet to tell their clients. They listen to the registry.
 type feeds struct {
 	listener
-	mu  sync.RWMutex // guards all
-	all []*feed
+	hide func([]types.ObjectContent) // what clients may not read
+	mu   sync.RWMutex                // guards all
+	all  []*feed
 }
 
-func newFeeds() *feeds { return &feeds{listener: newListener("Feeds")} }
+func newFeeds(hide func([]types.ObjectContent)) *feeds {
+	return &feeds{listener: newListener("Feeds"), hide: hide}
+}
 
 // of returns the feed of a collector, making it if need be.
 func (s *feeds) of(ctx *simulator.Context, pc *simulator.PropertyCollector) *feed {
@@ -107,7 +110,7 @@ func (s *feeds) of(ctx *simulator.Context, pc *simulator.PropertyCollector) *fee
 			return f
 		}
 	}
-	f := &feed{collector: pc, session: ctx.Session.Key, wake: make(chan struct{}, 1)}
+	f := &feed{collector: pc, session: ctx.Session.Key, hide: s.hide, wake: make(chan struct{}, 1)}
 	s.all = append(s.all, f)
 	return f
 }
@@ -152,7 +155,8 @@ func (s *feeds) RemoveObject(_ *simulator.Context, ref types.ManagedObjectRefere
 // locked; the wait reads it, for which it locks the object, so it never does so with mu held.
 type feed struct {
 	collector *simulator.PropertyCollector
-	session   string        // key of its session
+	session   string // key of its session
+	hide      func([]types.ObjectContent)
 	wake      chan struct{} // has a value when there may be something to tell
 
 	mu      sync.Mutex // guards the fields below and the filters

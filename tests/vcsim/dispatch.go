@@ -24,7 +24,6 @@ func (s *Server) handle(ctx *simulator.Context, method *simulator.Method) (mo.Re
 	if ctx.Session != nil && ctx.Session.UserName == "" {
 		return nil, nil // the simulator's own session: it is calling itself
 	}
-	s.calls.add(method.Name)
 	client := s.client(ctx)
 	ctx.Context = context.WithValue(ctx.Context, turnKey{}, client.Value(turnKey{}))
 	switch method.Name {
@@ -36,6 +35,9 @@ func (s *Server) handle(ctx *simulator.Context, method *simulator.Method) (mo.Re
 	}
 	if ctx.Session == nil {
 		return nil, nil // the simulator answers the few calls that need no session
+	}
+	if x, ok := client.Value(exchangeKey{}).(*exchange); ok && x.strike(ctx, method) {
+		return nil, new(types.RequestCanceled) // which the client does not get to see
 	}
 	if with := s.substitute(ctx, client, method); with != nil {
 		// The simulator prefers the object of the registry to ours, if there is one: make it find none.
@@ -67,6 +69,10 @@ func (s *Server) substitute(ctx *simulator.Context, client context.Context, meth
 	case "CreateFilter", "WaitForUpdates", "WaitForUpdatesEx", "CancelWaitForUpdates", "DestroyPropertyCollector":
 		if pc, ok := ctx.Session.Get(method.This).(*simulator.PropertyCollector); ok {
 			return &collector{pc, s.feeds, client}
+		}
+	case "RetrieveProperties", "RetrievePropertiesEx", "ContinueRetrievePropertiesEx":
+		if pc, ok := ctx.Session.Get(method.This).(*simulator.PropertyCollector); ok && s.faults.haveStates() {
+			return &retriever{pc, s.hide}
 		}
 	case "Logout":
 		s.feeds.remove(func(f *feed) bool { return f.session == ctx.Session.Key })
@@ -107,10 +113,7 @@ func (r *requests) get(number uint64) context.Context {
 
 // serveSDK serves the vSphere API.
 func (s *Server) serveSDK(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	defer context.AfterFunc(s.ctx, cancel)()
-	number := s.requests.add(ctx)
+	number := s.requests.add(r.Context())
 	defer s.requests.remove(number)
 	var key string
 	if cookie, err := r.Cookie(soap.SessionCookieName); err == nil {
@@ -124,18 +127,18 @@ func (s *Server) serveSDK(w http.ResponseWriter, r *http.Request) {
 // route makes the mux serve what the server serves itself; the simulator serves the rest.
 func (s *Server) route(mux *http.ServeMux) {
 	if !raceDetector {
-		mux.HandleFunc("POST "+vim25.Path, s.serveSDK)
+		mux.HandleFunc("POST "+vim25.Path, s.observe(s.serveSDK))
 		return
 	}
 	one := newExclusive()
 	s.model.Map().AddHandler(one)
-	mux.HandleFunc("POST "+vim25.Path, func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST "+vim25.Path, s.observe(func(w http.ResponseWriter, r *http.Request) {
 		if needsTurn(r) {
 			one.serve(w, r, s.serveSDK)
 		} else {
 			s.serveSDK(w, r)
 		}
-	})
+	}))
 	for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodPost} {
 		mux.HandleFunc(method+" /folder/", func(w http.ResponseWriter, r *http.Request) {
 			one.serve(w, r, s.model.Service.ServeDatastore)

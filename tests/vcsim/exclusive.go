@@ -3,9 +3,7 @@
 package vcsim
 
 import (
-	"bytes"
 	"context"
-	"io"
 	"net/http"
 	"slices"
 	"sync"
@@ -76,18 +74,12 @@ func (e *exclusive) UpdateObject(ctx *simulator.Context, obj mo.Reference, chang
 	}
 }
 
-// needsTurn reports whether a request does, from its body, which it leaves unread.
+// needsTurn reports whether a request does.
 func needsTurn(r *http.Request) bool {
-	body, err := io.ReadAll(r.Body)
-	_ = r.Body.Close() // it has been read
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	if err != nil {
-		return false // whoever reads it next says what is wrong
-	}
-	method, err := simulator.UnmarshalBody(types.TypeFunc(), body)
-	return err == nil && slices.Contains([]string{
+	x, ok := r.Context().Value(exchangeKey{}).(*exchange)
+	return ok && slices.Contains([]string{
 		"Folder", "VirtualMachine", "ResourcePool", "VirtualApp", "Datastore", "HostDatastoreBrowser", "HostDatastoreSystem",
 		"FileManager", "VirtualDiskManager", "VcenterVStorageObjectManager", "VirtualMachineSnapshot", "Datacenter",
 		"ViewManager", "SearchIndex",
-	}, method.This.Type)
+	}, x.call.ref.Type)
 }

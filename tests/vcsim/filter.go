@@ -159,7 +159,7 @@ func (f *filter) read(ctx *simulator.Context, feed *feed, pc *simulator.Property
 		updates = append(updates, types.ObjectUpdate{Kind: types.ObjectUpdateKindLeave, Obj: ref})
 	}
 	for _, ref := range order {
-		if u, ok := modified(ctx, pc, ref, changed[ref]); ok {
+		if u, ok := feed.modified(ctx, pc, ref, changed[ref]); ok {
 			updates = append(updates, u)
 		}
 	}
@@ -182,13 +182,13 @@ func (f *filter) refresh(
 	for _, p := range f.spec.PropSet {
 		names.PropSet = append(names.PropSet, types.PropertySpec{Type: p.Type}) // without properties
 	}
-	found, fault := retrieve(ctx, pc, names)
+	found, fault := feed.retrieve(ctx, pc, names)
 	if fault != nil {
 		return nil, nil, fault
 	}
 	fresh, gone := f.compare(feed, found)
 	for _, ref := range fresh {
-		content, fault := retrieve(ctx, pc, types.PropertyFilterSpec{ObjectSet: []types.ObjectSpec{{Obj: ref}}, PropSet: f.spec.PropSet})
+		content, fault := feed.retrieve(ctx, pc, types.PropertyFilterSpec{ObjectSet: []types.ObjectSpec{{Obj: ref}}, PropSet: f.spec.PropSet})
 		if fault == nil && len(content) > 0 && f.tell(feed, ref) {
 			entered = append(entered, enter(&content[0]))
 		}
@@ -241,7 +241,7 @@ func enter(content *types.ObjectContent) types.ObjectUpdate {
 }
 
 // modified reads changed properties of an object. A property without a value has been removed, or unset.
-func modified(
+func (f *feed) modified(
 	ctx *simulator.Context, pc *simulator.PropertyCollector, ref types.ManagedObjectReference, changed paths,
 ) (types.ObjectUpdate, bool) {
 	u := types.ObjectUpdate{Kind: types.ObjectUpdateKindModify, Obj: ref}
@@ -250,11 +250,14 @@ func modified(
 		set.PathSet = append(set.PathSet, path)
 	}
 	slices.Sort(set.PathSet)
-	content, fault := retrieve(ctx, pc, types.PropertyFilterSpec{
+	content, fault := f.retrieve(ctx, pc, types.PropertyFilterSpec{
 		ObjectSet: []types.ObjectSpec{{Obj: ref}}, PropSet: []types.PropertySpec{set},
 	})
 	if fault != nil || len(content) == 0 {
 		return u, false // it is gone, which is an update of its own
+	}
+	if u.MissingSet = content[0].MissingSet; len(u.MissingSet) > 0 {
+		return u, true
 	}
 	values := make(map[string]types.AnyType)
 	for _, p := range content[0].PropSet {
@@ -274,7 +277,7 @@ func modified(
 }
 
 // retrieve reads what spec selects, each object with its lock held, and copies it.
-func retrieve(ctx *simulator.Context, pc *simulator.PropertyCollector, spec types.PropertyFilterSpec) ([]types.ObjectContent, types.BaseMethodFault) {
+func (f *feed) retrieve(ctx *simulator.Context, pc *simulator.PropertyCollector, spec types.PropertyFilterSpec) ([]types.ObjectContent, types.BaseMethodFault) {
 	res := pc.RetrievePropertiesEx(ctx, &types.RetrievePropertiesEx{This: pc.Self, SpecSet: []types.PropertyFilterSpec{spec}})
 	if fault := res.Fault(); fault != nil {
 		if cause, ok := fault.VimFault().(types.BaseMethodFault); ok {
@@ -282,5 +285,7 @@ func retrieve(ctx *simulator.Context, pc *simulator.PropertyCollector, spec type
 		}
 		return nil, new(types.ManagedObjectNotFound)
 	}
-	return res.(*methods.RetrievePropertiesExBody).Res.Returnval.Objects, nil
+	objects := res.(*methods.RetrievePropertiesExBody).Res.Returnval.Objects
+	f.hide(objects)
+	return objects, nil
 }

@@ -68,14 +68,20 @@ func (n *names) fullName(id, alternate string) string {
 // vmMethods are the methods of a VM that the simulator lacks, or that need help with guest names.
 type vmMethods struct{ *simulator.VirtualMachine }
 
-// ReconfigVMTask refuses an unknown guest id before anything has changed. The simulator would answer the same fault, but
-// after it had changed id and name.
+// ReconfigVMTask refuses an unknown guest id before anything has changed: the simulator would answer the same fault, but
+// after it had changed id and name. It also refuses a change of what has changed meanwhile, which the simulator takes.
 func (vm *vmMethods) ReconfigVMTask(ctx *simulator.Context, req *types.ReconfigVM_Task) soap.HasFault {
-	if validGuestID(req.Spec.GuestId) {
+	var fault types.BaseMethodFault
+	switch version := req.Spec.ChangeVersion; {
+	case version != "" && version != vm.Config.ChangeVersion:
+		fault = new(types.ConcurrentAccess)
+	case !validGuestID(req.Spec.GuestId):
+		fault = invalidGuestID()
+	default:
 		return vm.VirtualMachine.ReconfigVMTask(ctx, req)
 	}
 	return &methods.ReconfigVM_TaskBody{
-		Res: &types.ReconfigVM_TaskResponse{Returnval: vm.failTask(ctx, "reconfigVm", invalidGuestID())},
+		Res: &types.ReconfigVM_TaskResponse{Returnval: vm.failTask(ctx, "reconfigVm", fault)},
 	}
 }
 

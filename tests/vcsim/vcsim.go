@@ -3,8 +3,9 @@
 // Package vcsim is the vCenter stand-in: govmomi's simulator, made to behave like a real vCenter where that matters here.
 // On top of the simulator it shows real guest full names (names.go), verifies user, password and certificate, keeps a VM
 // that is being made away from watchers until it is complete (creation.go), tells watchers of changes fast enough for many
-// VMs (collector.go), and runs simulated guests that speak the guest contract (guests.go). It does so through the
-// simulator's extension points: listeners on its registry, and its hook before each call.
+// VMs (collector.go), and runs simulated guests that speak the guest contract (guests.go). It keeps a journal of requests
+// (journal.go), and makes them go wrong by rules (fault.go). It does so through the simulator's extension points: listeners
+// on its registry, its hook before each call, and the HTTP handler around it.
 //
 // A process may run any number of servers at once, and all methods of a Server may be called by several goroutines. What
 // the simulator keeps in package variables is shared by all of them: simulator.Trace, TraceFile, TaskDelay, StatusSDK and
@@ -16,13 +17,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vmware/govmomi"
@@ -101,7 +102,9 @@ type Server struct {
 	dir    string // holds the CA file; "" without
 
 	checked  bool // user and password are
-	calls    calls
+	journal  journal
+	faults   faults
+	stuck    atomic.Int64 // tasks made that never end
 	requests requests
 	feeds    *feeds
 
@@ -117,7 +120,8 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	default:
 		return nil, fmt.Errorf("start vCenter stand-in: unknown guests %q; use %q or %q", cfg.Guests, GuestsNone, GuestsSim)
 	}
-	s := &Server{model: cfg.Model, checked: cfg.Username != "", feeds: newFeeds()}
+	s := &Server{model: cfg.Model, checked: cfg.Username != ""}
+	s.feeds = newFeeds(s.hide)
 	if s.model == nil {
 		s.model = simulator.VPX()
 	}
@@ -277,15 +281,6 @@ func (s *Server) Service() *simulator.Service { return s.model.Service }
 // Model returns the inventory that the server began with.
 func (s *Server) Model() *simulator.Model { return s.model }
 
-// Faults returns what injects faults, by method and object.
-func (s *Server) Faults() *simulator.FaultInjector { return s.model.Service.FaultInjector() }
-
-// Calls returns how many times each method of the vSphere API was called by a client since the start or ResetCalls.
-func (s *Server) Calls() map[string]int { return s.calls.all() }
-
-// ResetCalls sets all counts of Calls to zero.
-func (s *Server) ResetCalls() { s.calls.reset() }
-
 // Client returns a client that has logged in and verifies the server's certificate. The caller logs it out.
 func (s *Server) Client(ctx context.Context) (*govmomi.Client, error) {
 	u := s.URL()
@@ -302,33 +297,6 @@ func (s *Server) Client(ctx context.Context) (*govmomi.Client, error) {
 		return nil, fmt.Errorf("log in at %s: %w", u.Host, err)
 	}
 	return client, nil
-}
-
-// calls counts calls by method.
-type calls struct {
-	mu sync.Mutex // guards n
-	n  map[string]int
-}
-
-func (c *calls) add(method string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.n == nil {
-		c.n = make(map[string]int)
-	}
-	c.n[method]++
-}
-
-func (c *calls) all() map[string]int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return maps.Clone(c.n)
-}
-
-func (c *calls) reset() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	clear(c.n)
 }
 
 // newContext returns a context like base that holds no locks: locks are held on behalf of contexts.

@@ -166,25 +166,6 @@ func TestCalls(t *testing.T) {
 	require.Equal(t, 1, b.server.Calls()["CreateVM_Task"], "the caller has a copy")
 }
 
-// TestFaults injects into a method that the stand-in answers itself as well as into one that it does not.
-func TestFaults(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, vcsim.Config{})
-	vm := b.create(spec("vm", other64, wolfpack, nil))
-	for _, method := range []string{"ReconfigVM_Task", "PowerOnVM_Task"} {
-		b.server.Faults().AddRule(&simulator.FaultInjectionRule{
-			MethodName: method, ObjectType: "VirtualMachine", ObjectName: "vm", Probability: 1, MaxCount: 1, Enabled: true,
-			FaultType: simulator.FaultTypeCustom, Fault: &types.TaskInProgress{},
-		})
-	}
-	_, err := vm.Reconfigure(b.ctx, types.VirtualMachineConfigSpec{Annotation: "x"})
-	require.True(t, fault.Is(err, &types.TaskInProgress{}), "%v", err)
-	_, err = vm.PowerOn(b.ctx)
-	require.True(t, fault.Is(err, &types.TaskInProgress{}), "%v", err)
-	b.result(vm.Reconfigure(b.ctx, types.VirtualMachineConfigSpec{Annotation: "x"}))
-	b.result(vm.PowerOn(b.ctx))
-}
-
 func TestTags(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, vcsim.Config{Username: "admin", Password: "secret"})

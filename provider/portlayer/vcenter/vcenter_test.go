@@ -154,11 +154,7 @@ func TestFaultsKeepTheirKind(t *testing.T) {
 	require.NoError(t, err)
 	for _, tc := range cases {
 		t.Run(strings.TrimSuffix(tc.method, "_Task")+" "+tc.want.String(), func(t *testing.T) {
-			server.Faults().AddRule(&simulator.FaultInjectionRule{
-				MethodName: tc.method, ObjectType: "*", ObjectName: "*", Probability: 1, Enabled: true,
-				FaultType: simulator.FaultTypeCustom, Fault: tc.fault,
-			})
-			defer server.Faults().ClearRules()
+			defer server.Inject(vcsim.Fault{Method: tc.method, Do: vcsim.DoFault, Fault: tc.fault})()
 			err := tc.call(t.Context(), backend, id)
 			require.True(t, errs.Is(err, tc.want), "%v is %s", err, errs.KindOf(err))
 			require.ErrorContains(t, err, tc.says)
