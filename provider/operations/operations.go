@@ -58,22 +58,24 @@ type step struct {
 
 // run takes the steps in order. When one fails, or ctx ends between two, the earlier ones are undone in reverse order.
 // The error is the first one; what could not be undone is added to it.
-func run(ctx context.Context, op string, steps ...step) error {
+func run(ctx context.Context, op string, steps ...step) (err error) {
+	ctx, ended := observe(ctx, op, "")
+	defer func() { ended(err) }()
 	for i, s := range steps {
 		err := ctx.Err()
 		if err == nil {
-			err = s.do(ctx)
+			err = observed(ctx, op, s.name, s.do)
 		}
 		if err == nil {
 			continue
 		}
 		err = errs.New(op, errs.KindOf(err), "%s: %w", s.name, err)
-		return errors.Join(err, undo(ctx, steps[:i]))
+		return errors.Join(err, undo(ctx, op, steps[:i]))
 	}
 	return nil
 }
 
-func undo(ctx context.Context, steps []step) error {
+func undo(ctx context.Context, op string, steps []step) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
 	var left error
@@ -81,9 +83,17 @@ func undo(ctx context.Context, steps []step) error {
 		if steps[i].undo == nil {
 			continue
 		}
-		if err := steps[i].undo(ctx); err != nil {
+		if err := observed(ctx, op, "undo of "+steps[i].name, steps[i].undo); err != nil {
 			left = errors.Join(left, fmt.Errorf("undo of %q: %w", steps[i].name, err))
 		}
 	}
 	return left
+}
+
+// observed does one thing, and has the observers told of it.
+func observed(ctx context.Context, op, step string, do func(context.Context) error) error {
+	ctx, ended := observe(ctx, op, step)
+	err := do(ctx)
+	ended(err)
+	return err
 }
