@@ -27,6 +27,9 @@ func (p *Provider) observe(update portlayer.Update) {
 		return
 	}
 	for _, uid := range p.cache.observe(update) {
+		if e, ok := p.cache.get(uid); !ok || e.vm == nil {
+			p.config.Guests.Forget(uid)
+		}
 		p.notices.add(uid)
 		p.queues.add(uid)
 	}

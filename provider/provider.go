@@ -11,6 +11,8 @@ package provider
 
 import (
 	"context"
+	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -21,6 +23,7 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"wolfpack/errs"
+	"wolfpack/provider/guests"
 	"wolfpack/provider/operations"
 	"wolfpack/provider/portlayer"
 )
@@ -36,6 +39,7 @@ type Config struct {
 	Client    corev1client.PodsGetter // removes a pod from the API once its VM is gone
 	Events    record.EventRecorder    // for what a user of the pod should know
 	HostIP    string                  // address of the node, each pod's hostIP
+	Guests    *guests.Guests          // how the guests are reached
 	Admit     func(*corev1.Pod) error // refuses pods that cannot fit, with a Rejection; nil admits all
 	Retry     time.Duration           // first pause after a failure that may pass; it doubles up to 64 times that; default 1 s
 	Reconcile time.Duration           // how often VMs are compared with pods; default 30 s
@@ -67,7 +71,7 @@ func New(config Config) *Provider {
 	}
 	return &Provider{
 		config:  config,
-		creator: operations.PodCreator{Portlayer: config.Portlayer, VCH: config.VCH},
+		creator: operations.PodCreator{Portlayer: config.Portlayer, VCH: config.VCH, CA: config.Guests.CA()},
 		starter: operations.PodStarter{Portlayer: config.Portlayer},
 		deleter: operations.PodDeleter{Portlayer: config.Portlayer},
 		cache:   newCache(),
@@ -177,6 +181,20 @@ func (p *Provider) Announce() {
 	for _, e := range p.cache.all() {
 		p.notices.add(e.pod.UID)
 	}
+}
+
+// Guest says where the kubelet endpoint in the pod's VM is, with a transport that authenticates the provider and talks to
+// nobody but that guest. errs.NotFound: there is no such pod. errs.Unavailable: its guest does not listen, or not yet.
+func (p *Provider) Guest(_ context.Context, namespace, name string) (*url.URL, http.RoundTripper, error) {
+	e, ok := p.lookup(namespace, name)
+	if !ok {
+		return nil, nil, errs.New("provider.Guest", errs.NotFound, "no pod %s/%s", namespace, name)
+	}
+	at, transport, err := p.config.Guests.Reach(e.vm)
+	if err != nil {
+		return nil, nil, errs.New("provider.Guest", errs.KindOf(err), "pod %s/%s: %w", namespace, name, err)
+	}
+	return at, transport, nil
 }
 
 // lookup finds a pod by name: the one that the API server has, or, if it has none, whichever has a VM.

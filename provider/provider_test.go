@@ -26,6 +26,7 @@ import (
 
 	"wolfpack/errs"
 	"wolfpack/guest/contract"
+	"wolfpack/provider/guests"
 	"wolfpack/provider/operations"
 	"wolfpack/provider/portlayer"
 	"wolfpack/provider/portlayer/inprocess"
@@ -88,9 +89,11 @@ func (w *world) checkUID(action k8stesting.Action) (bool, runtime.Object, error)
 // restart replaces the provider by a new one that knows nothing, until the test ends.
 func (w *world) restart() {
 	w.stop()
+	authority, err := guests.LoadAuthority(w.t.Context(), w.client.CoreV1(), DefaultSystemNamespace, "v")
+	require.NoError(w.t, err)
 	w.Provider = New(Config{
 		VCH: "v", Portlayer: w.host, Pods: corev1listers.NewPodLister(w.lister), Client: w.client.CoreV1(),
-		Events: w.events, HostIP: "192.0.2.1", Retry: time.Millisecond, Reconcile: 5 * time.Millisecond,
+		Events: w.events, HostIP: "192.0.2.1", Retry: time.Millisecond, Guests: guests.New(authority), Reconcile: 5 * time.Millisecond,
 	})
 	w.NotifyPods(w.t.Context(), w.note)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -447,7 +450,7 @@ func TestRestartBetweenCreateAndStart(t *testing.T) {
 	w := newWorld(t)
 	w.stop()
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", UID: "u-1"}}
-	spec, err := operations.Spec(pod, "v")
+	spec, err := operations.Spec(pod, "v", "")
 	require.NoError(t, err)
 	_, err = w.host.Create(t.Context(), spec)
 	require.NoError(t, err)

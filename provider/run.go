@@ -3,6 +3,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"wolfpack/errs"
+	"wolfpack/provider/guests"
 	"wolfpack/provider/portlayer"
 )
 
@@ -31,6 +33,9 @@ const (
 	lastRetry  = time.Minute
 )
 
+// DefaultSystemNamespace is the default of Options.SystemNamespace.
+const DefaultSystemNamespace = "wolfpack-system"
+
 // Options of a virtual node.
 type Options struct {
 	NodeName  string
@@ -39,13 +44,20 @@ type Options struct {
 	MaxPods   int
 	Portlayer portlayer.Portlayer
 	Client    kubernetes.Interface
-	Ready     func() // called once when pods are taken; may be nil
+	// SystemNamespace is where Kubernetes keeps what is the node's own, such as the CA of its guests; default
+	// DefaultSystemNamespace.
+	SystemNamespace string
+	Ready           func() // called once when pods are taken; may be nil
 }
 
 // Run registers the virtual node and runs its pods until ctx ends. It returns nil when ctx ended. The steps: learn the
-// capacity; watch vSphere until all VMs are known; watch the node's pods; announce what is known of them; register the node.
+// capacity; get the CA of the guests; watch vSphere until all VMs are known; watch the node's pods; announce what is known of them; register the node.
 func Run(ctx context.Context, o Options) error {
 	virtual, err := NewNode(ctx, o.NodeName, o.VCH, o.Address, o.MaxPods, o.Portlayer.Capacity)
+	if err != nil {
+		return err
+	}
+	authority, err := guests.LoadAuthority(ctx, o.Client.CoreV1(), cmp.Or(o.SystemNamespace, DefaultSystemNamespace), o.VCH)
 	if err != nil {
 		return err
 	}
@@ -58,6 +70,7 @@ func Run(ctx context.Context, o Options) error {
 	provider := New(Config{
 		VCH: o.VCH, Portlayer: o.Portlayer, Pods: pods.Core().V1().Pods().Lister(), Client: o.Client.CoreV1(),
 		Events: recorder, HostIP: o.Address, Admit: virtual.Admit,
+		Guests: guests.New(authority),
 	})
 	podController, err := newPodController(o.Client, provider, pods, recorder)
 	if err != nil {

@@ -34,6 +34,7 @@ const (
 type nodeOptions struct {
 	vch, name, address, kubeconfig string
 	maxPods                        int
+	systemNamespace                string
 }
 
 func newNodeCommand() *cobra.Command {
@@ -62,6 +63,7 @@ them by what their VMs say of themselves.`,
 	flags.StringVar(&o.name, "node-name", "", "name of the node in Kubernetes (default wolfpack-NAME)")
 	flags.StringVar(&o.address, "address", "", "IP address of the node, which its pods report as hostIP (default this machine's first)")
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubernetes configuration file (default ~/.kube/config, or the cluster of the pod it runs in) [KUBECONFIG]")
+	flags.StringVar(&o.systemNamespace, "system-namespace", provider.DefaultSystemNamespace, "namespace for what is the node's own, such as the Secret with the CA of its guests")
 	flags.IntVar(&o.maxPods, "max-pods", 250, "most pods that the node takes")
 	_ = cmd.RegisterFlagCompletionFunc("vch", conn.completeNames)
 	return cmd
@@ -117,7 +119,7 @@ func (o nodeOptions) complete() (provider.Options, error) {
 	if err != nil {
 		return provider.Options{}, errs.New(op, errs.Invalid, "%w", err)
 	}
-	return provider.Options{NodeName: o.name, VCH: o.vch, Address: o.address, MaxPods: o.maxPods, Client: client}, nil
+	return provider.Options{NodeName: o.name, VCH: o.vch, Address: o.address, MaxPods: o.maxPods, Client: client, SystemNamespace: o.systemNamespace}, nil
 }
 
 // kubernetes is a client of the cluster that kubectl would use too: that of the flag, KUBECONFIG or ~/.kube/config, or else

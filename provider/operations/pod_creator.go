@@ -16,6 +16,7 @@ type PodCreator struct {
 	Portlayer Portlayer
 	Images    ImageStore // nil is GuestsPull
 	VCH       string     // name of the virtual container host
+	CA        string     // PEM of the CA by which the guest knows the provider
 }
 
 // Create returns the VM that runs the pod. If the pod has a VM already, made by a create whose answer was lost, that one
@@ -32,7 +33,7 @@ func (c PodCreator) Create(ctx context.Context, pod *corev1.Pod) (portlayer.ID, 
 		},
 		step{
 			name: "plan the VM",
-			do:   func(context.Context) (err error) { spec, err = Spec(pod, c.VCH); return err },
+			do:   func(context.Context) (err error) { spec, err = Spec(pod, c.VCH, c.CA); return err },
 		},
 		step{
 			name: "prepare the images",

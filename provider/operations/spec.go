@@ -31,9 +31,10 @@ const (
 	uidDigits       = 8
 )
 
-// Spec plans the VM of a pod: a pure function of the pod, the name of the virtual container host and this build's
-// version. It is errs.Invalid if the pod asks for a guest OS that does not exist.
-func Spec(pod *corev1.Pod, vchName string) (portlayer.Spec, error) {
+// Spec plans the VM of a pod: a pure function of the pod, the name of the virtual container host, the PEM of the CA by
+// which the guest shall know the provider, and this build's version. It is errs.Invalid if the pod asks for a guest OS
+// that does not exist.
+func Spec(pod *corev1.Pod, vchName, ca string) (portlayer.Spec, error) {
 	const op = "operations.Spec"
 	word := pod.Annotations[GuestOSAnnotation]
 	if word == "" {
@@ -66,6 +67,7 @@ func Spec(pod *corev1.Pod, vchName string) (portlayer.Spec, error) {
 				vch.KeySpecHash:     identity.SpecHash,
 				contract.KeyVersion: contract.Version,
 				contract.KeyPod:     payload,
+				contract.KeyCA:      ca,
 			},
 		},
 	}, nil

@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 func spec(t *testing.T, pod *corev1.Pod) portlayer.Spec {
 	t.Helper()
-	s, err := operations.Spec(pod, "v")
+	s, err := operations.Spec(pod, "v", "(PEM of the CA)\n")
 	require.NoError(t, err)
 	return s
 }
