@@ -30,6 +30,10 @@ const keepAlive = 10 * time.Minute
 // logoutTimeout bounds Logout, which runs when the caller's context is often already over.
 const logoutTimeout = 5 * time.Second
 
+// idleConnections is how many connections are kept for the next requests. With net/http's 2, a program that has more
+// requests under way spends most of its time, and the server's, on TLS handshakes.
+const idleConnections = 64
+
 // Client is one session with a vCenter or an ESXi host.
 type Client struct {
 	*vim25.Client
@@ -47,6 +51,7 @@ func Connect(ctx context.Context, config Config) (*Client, error) {
 		return nil, errs.New(op, errs.Invalid, "%w", err)
 	}
 	transport := soap.NewClient(target, config.Insecure)
+	transport.DefaultTransport().MaxIdleConnsPerHost = idleConnections
 	transport.UserAgent = "wolfpack/" + version.Get().Version
 	if config.CACerts != "" {
 		if err := transport.SetRootCAs(config.CACerts); err != nil {
