@@ -22,6 +22,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -55,6 +56,9 @@ type Status struct {
 	Pod      corev1.PodStatus `json:"pod"`
 }
 
+// zippers are used again and again: a new one is close to a megabyte.
+var zippers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+
 // EncodePod returns the value of KeyPod for pod. Managed fields, which only an API server reads, are left out. The same
 // pod always gives the same text.
 func EncodePod(pod *corev1.Pod) (string, error) {
@@ -65,7 +69,9 @@ func EncodePod(pod *corev1.Pod) (string, error) {
 		return "", fmt.Errorf("encode pod %s/%s: %w", pod.Namespace, pod.Name, err)
 	}
 	var buf bytes.Buffer
-	zip := gzip.NewWriter(&buf)
+	zip := zippers.Get().(*gzip.Writer)
+	defer zippers.Put(zip)
+	zip.Reset(&buf)
 	if _, err := zip.Write(text); err != nil {
 		return "", fmt.Errorf("compress pod %s/%s: %w", pod.Namespace, pod.Name, err)
 	}
