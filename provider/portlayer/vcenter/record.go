@@ -7,6 +7,7 @@ import (
 
 	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
+	corev1 "k8s.io/api/core/v1"
 
 	"wolfpack/guest/contract"
 	"wolfpack/provider/portlayer"
@@ -32,10 +33,16 @@ type record struct {
 	connection          types.VirtualMachineConnectionState
 	tools               types.VirtualMachineToolsRunningStatus
 	extra               map[string]string
+	pod                 *corev1.Pod // what contract.KeyPod says, once it was asked for; nil before
 }
 
 // apply takes one change of a property. vCenter may send an extraConfig of one key alone, as an indexed path.
 func (r *record) apply(change types.PropertyChange) {
+	defer func(before string) {
+		if r.extra[contract.KeyPod] != before {
+			r.pod = nil
+		}
+	}(r.extra[contract.KeyPod])
 	var field mo.Field
 	if field.FromString(change.Name) && field.Path == "config.extraConfig" && field.Key != nil {
 		r.applyOption(field.Key, change)
@@ -109,9 +116,10 @@ func (r *record) vm(id portlayer.ID, vchName string) (_ portlayer.VM, ok bool) {
 		ToolsUp:   r.tools == types.VirtualMachineToolsRunningStatusGuestToolsRunning,
 		IP:        r.ip,
 	}
-	if pod, err := contract.DecodePod(r.extra[contract.KeyPod]); err == nil {
-		vm.Pod = pod
+	if r.pod == nil {
+		r.pod, _ = contract.DecodePod(r.extra[contract.KeyPod]) // a VM of a pod that cannot be read has an identity all the same
 	}
+	vm.Pod = r.pod
 	if status, err := contract.DecodeStatus(r.extra[contract.KeyStatus]); err == nil {
 		vm.Status = &status
 	}
