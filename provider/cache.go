@@ -17,14 +17,16 @@ import (
 // entry is what is known of one pod. The cache hands out copies; what their pointers lead to is never changed.
 type entry struct {
 	pod      *corev1.Pod
-	id       portlayer.ID  // of the VM; "" if it has none
-	vm       *portlayer.VM // as last reported; nil before the first report, and after the VM is gone
-	ran      bool          // the VM was seen running
-	gone     bool          // the VM vanished and nobody here removed it
-	failure  error         // why the pod cannot have a VM: it is Failed
-	troubled error         // what went wrong last, while it is tried again
-	since    time.Time     // when the picture last changed
-	deadline time.Time     // when the pod must be off; zero unless it is being deleted
+	id       portlayer.ID      // of the VM; "" if it has none
+	vm       *portlayer.VM     // as last reported; nil before the first report, and after the VM is gone
+	started  bool              // the VM was started here
+	ran      bool              // the VM was seen running
+	gone     bool              // the VM vanished and nobody here removed it
+	failure  error             // why the pod cannot have a VM: it is Failed
+	troubled error             // what went wrong last, while it is tried again
+	since    time.Time         // when the picture last changed
+	told     *corev1.PodStatus // as Virtual Kubelet was told last
+	deadline time.Time         // when the pod must be off; zero unless it is being deleted
 
 	removed context.Context    // ends when the pod is deleted, or its deadline comes nearer
 	remove  context.CancelFunc // ends it
@@ -38,8 +40,11 @@ func (e entry) needsVM() bool { return e.id == "" && !e.gone && e.failure == nil
 
 // needsStart says whether the VM was made but never ran: the provider was stopped between the two.
 func (e entry) needsStart() bool {
-	return e.vm != nil && e.vm.State == portlayer.Off && e.vm.Status == nil && !e.ran && e.failure == nil
+	return e.vm != nil && e.vm.State == portlayer.Off && e.vm.Status == nil && !e.started && !e.ran && e.failure == nil
 }
+
+// booting says whether there is a VM that nothing is known of yet but that it is there.
+func (e entry) booting() bool { return e.vm != nil && e.vm.Status == nil && !e.deleting() }
 
 // overtaken says whether the pod was deleted since the copy was made.
 func (e entry) overtaken() bool { return e.removed.Err() != nil }
@@ -106,7 +111,7 @@ func (c *cache) remove(uid types.UID, deadline time.Time) bool {
 func (c *cache) created(uid types.UID, id portlayer.ID) {
 	c.update(uid, false, func(e *entry) {
 		if !e.gone {
-			e.id, e.troubled = id, nil
+			e.id, e.started, e.troubled = id, true, nil
 			c.ids[id] = uid
 		}
 	})
@@ -120,6 +125,15 @@ func (c *cache) fail(uid types.UID, err error) {
 // trouble says what went wrong, while it is tried again.
 func (c *cache) trouble(uid types.UID, err error) {
 	c.update(uid, false, func(e *entry) { e.troubled = err })
+}
+
+// tell notes what Virtual Kubelet is told. It changes nothing of the picture.
+func (c *cache) tell(uid types.UID, status *corev1.PodStatus) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.entries[uid]; ok {
+		e.told = status
+	}
 }
 
 // forget drops the pod.
@@ -209,7 +223,7 @@ func (c *cache) loseVM(uid types.UID, id portlayer.ID) types.UID {
 	delete(c.ids, id)
 	if e := c.entries[uid]; e != nil && e.id == id {
 		e.gone = e.ran && !e.deleting()
-		e.id, e.vm, e.since = "", nil, time.Now()
+		e.id, e.vm, e.started, e.since = "", nil, false, time.Now()
 	}
 	return uid
 }

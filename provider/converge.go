@@ -27,10 +27,15 @@ func (p *Provider) observe(update portlayer.Update) {
 		return
 	}
 	for _, uid := range p.cache.observe(update) {
-		if e, ok := p.cache.get(uid); !ok || e.vm == nil {
+		e, ok := p.cache.get(uid)
+		if !ok || e.vm == nil {
 			p.config.Guests.Forget(uid)
 		}
-		p.notices.add(uid)
+		if ok && e.booting() {
+			p.notices.addLater(uid)
+		} else {
+			p.notices.add(uid)
+		}
 		p.queues.add(uid)
 	}
 	if update.Sync {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	corev1listers "k8s.io/client-go/listers/core/v1"
@@ -112,7 +113,7 @@ func (p *Provider) Synced() <-chan struct{} { return p.synced }
 // CreatePod gives the pod a VM. It hands over to the pod's queue and is idempotent.
 func (p *Provider) CreatePod(_ context.Context, pod *corev1.Pod) error {
 	p.cache.want(pod)
-	p.notices.add(pod.UID)
+	p.notices.addLater(pod.UID)
 	p.queues.add(pod.UID)
 	return nil
 }
@@ -216,9 +217,18 @@ func (p *Provider) render(e entry) *corev1.Pod {
 	return pod
 }
 
-// notify tells Virtual Kubelet of one pod.
+// notify tells Virtual Kubelet of one pod, unless it would hear what it was told last and the API server has. It would write
+// that once more, since it compares resource versions too.
 func (p *Provider) notify(uid types.UID, callback func(*corev1.Pod)) {
-	if entry, ok := p.cache.get(uid); ok {
-		callback(p.render(entry))
+	entry, ok := p.cache.get(uid)
+	if !ok {
+		return
 	}
+	pod := p.render(entry)
+	current, err := p.config.Pods.Pods(pod.Namespace).Get(pod.Name)
+	if err == nil && entry.told != nil && equality.Semantic.DeepEqual(*entry.told, pod.Status) && equality.Semantic.DeepEqual(current.Status, pod.Status) {
+		return
+	}
+	p.cache.tell(uid, &pod.Status)
+	callback(pod)
 }

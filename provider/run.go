@@ -12,6 +12,8 @@ import (
 	"github.com/virtual-kubelet/virtual-kubelet/node/nodeutil"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -66,7 +68,8 @@ func Run(ctx context.Context, o Options) error {
 	events.StartRecordingToSink(&corev1client.EventSinkImpl{Interface: o.Client.CoreV1().Events("")})
 	recorder := events.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "wolfpack", Host: o.NodeName})
 
-	pods := informers.NewSharedInformerFactoryWithOptions(o.Client, 0, nodeutil.PodInformerFilter(o.NodeName))
+	pods := informers.NewSharedInformerFactoryWithOptions(o.Client, 0, nodeutil.PodInformerFilter(o.NodeName),
+		informers.WithTransform(withoutManagedFields))
 	provider := New(Config{
 		VCH: o.VCH, Portlayer: o.Portlayer, Pods: pods.Core().V1().Pods().Lister(), Client: o.Client.CoreV1(),
 		Events: recorder, HostIP: o.Address, Admit: virtual.Admit,
@@ -119,7 +122,7 @@ func newPodController(client kubernetes.Interface, provider *Provider, pods info
 	return node.NewPodController(node.PodControllerConfig{
 		PodClient:                            client.CoreV1(),
 		PodInformer:                          pods.Core().V1().Pods(),
-		EventRecorder:                        recorder,
+		EventRecorder:                        warnings{recorder},
 		Provider:                             provider,
 		ConfigMapInformer:                    unused.ConfigMaps(),
 		SecretInformer:                       unused.Secrets(),
@@ -129,6 +132,26 @@ func newPodController(client kubernetes.Interface, provider *Provider, pods info
 		SyncPodStatusFromProviderRateLimiter: limiter(),
 		SkipDownwardAPIResolution:            true,
 	})
+}
+
+// withoutManagedFields drops what nobody here reads: Virtual Kubelet compares whole pods at each status, and managed fields
+// are most of a pod. An update without them leaves those of the API server alone.
+func withoutManagedFields(object any) (any, error) {
+	if o, ok := object.(metav1.Object); ok {
+		o.SetManagedFields(nil)
+	}
+	return object, nil
+}
+
+// warnings passes on what went wrong. Virtual Kubelet reports success when a pod was handed over to its queue, and again
+// for each pod after a restart; what really happened to the pod's VM, this package reports.
+type warnings struct{ record.EventRecorder }
+
+// Event implements record.EventRecorder.
+func (w warnings) Event(object runtime.Object, kind, reason, message string) {
+	if kind == corev1.EventTypeWarning {
+		w.EventRecorder.Event(object, kind, reason, message)
+	}
 }
 
 func limiter() workqueue.TypedRateLimiter[any] {

@@ -37,7 +37,7 @@ func status(pod *corev1.Pod, e entry, hostIP string) corev1.PodStatus {
 	case e.gone:
 		s = failed(pod, reasonVMGone, "The pod's VM is gone from vSphere, and Wolfpack did not remove it")
 	case e.vm == nil:
-		s = waiting(pod, "ContainerCreating", troubleOr(e, ""))
+		s = waiting(pod, "ContainerCreating", trouble(e))
 	default:
 		s = ofVM(pod, e)
 	}
@@ -65,7 +65,7 @@ func ofVM(pod *corev1.Pod, e entry) corev1.PodStatus {
 	case reported != nil:
 		return guestStatus(*reported.Pod.DeepCopy(), *e.vm)
 	default:
-		return waiting(pod, "ContainerCreating", troubleOr(e, "The VM is booting"))
+		return waiting(pod, "ContainerCreating", trouble(e))
 	}
 }
 
@@ -180,11 +180,13 @@ func ended(phase corev1.PodPhase) bool {
 	return phase == corev1.PodSucceeded || phase == corev1.PodFailed
 }
 
-func troubleOr(e entry, otherwise string) string {
+// trouble is why the pod still waits, if anything is wrong. A VM that is being made and one that boots look alike, for one
+// write less to the API server for each pod.
+func trouble(e entry) string {
 	if e.troubled != nil {
 		return e.troubled.Error()
 	}
-	return otherwise
+	return ""
 }
 
 // rejectReason is the reason of a pod that can have no VM.

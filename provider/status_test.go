@@ -47,8 +47,8 @@ func TestStatus(t *testing.T) {
 	}{
 		"no VM yet":              {entry{since: statusTime}, corev1.PodPending, "", ""},
 		"no VM yet, and trouble": {entry{troubled: errors.New("busy"), since: statusTime}, corev1.PodPending, "", "busy"},
-		"the VM boots":           {on(booting), corev1.PodPending, "", "The VM is booting"},
-		"made, not started":      {entry{vm: &off, since: statusTime}, corev1.PodPending, "", "The VM is booting"},
+		"the VM boots":           {on(booting), corev1.PodPending, "", ""},
+		"made, not started":      {entry{vm: &off, since: statusTime}, corev1.PodPending, "", ""},
 		"running":                {on(running), corev1.PodRunning, "", ""},
 		"done and off":           {on(done), corev1.PodSucceeded, "", ""},
 		"off without a report":   {on(off), corev1.PodFailed, "VMPoweredOff", ""},
