@@ -83,6 +83,9 @@ type Config struct {
 	// each further restart, up to five minutes. Default: 10s, as the kubelet does.
 	RestartBackOff time.Duration
 
+	// Faults are rules by which requests go wrong from the start. More can be injected at any time. Flag: -faults.
+	Faults []Fault
+
 	// Mux gets the server's handlers, so that it can have others too. Nil: a new one.
 	Mux *http.ServeMux
 }
@@ -126,6 +129,9 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		s.model = simulator.VPX()
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
+	if err := s.AddFaults(cfg.Faults...); err != nil {
+		return nil, fmt.Errorf("start vCenter stand-in: %w", err)
+	}
 	if err := s.start(ctx, cfg); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("start vCenter stand-in: %w", err)
@@ -223,6 +229,7 @@ func (s *Server) listen(cfg Config) (err error) {
 		service.ServeMux = http.NewServeMux()
 	}
 	s.route(service.ServeMux)
+	s.routeControl(service.ServeMux, cfg.Username, cfg.Password)
 	defer func() {
 		if cause := recover(); cause != nil { // the simulator panics when it cannot listen
 			err = fmt.Errorf("listen on %s: %v", cfg.Listen, cause)

@@ -26,6 +26,7 @@ type flags struct {
 	trace       bool
 	traceFile   string
 	stdinExit   bool
+	faults      string
 	methodDelay delays
 }
 
@@ -84,6 +85,8 @@ func (f *flags) server() {
 	f.set.StringVar(&c.Password, "password", "", "Login password (default: any)")
 	f.set.StringVar(&c.Guests, "guests", vcsim.GuestsNone, `What runs in powered-on VMs: "none", or "sim" for simulated guests in pod VMs`)
 	f.set.DurationVar(&c.RestartBackOff, "guest-backoff", 0, "First back-off of containers that exit again and again (default: 10s)")
+	f.set.StringVar(&f.faults, "faults", "", "File of rules, YAML or JSON, by which requests go wrong, such as {method: PowerOn*, count: 1, do: reset}; "+
+		"they can be changed, and the journal of requests read, at https://ADDRESS"+vcsim.ControlPath+" with the login user and password: see tests/vcsim/README.md")
 	f.set.StringVar(&f.env, "E", "-", "Write the export line to this file or fifo; - is standard output")
 	f.set.IntVar(&f.tunnel, "tunnel", -1, "SDK tunnel port; 0 is a free one, -1 is none")
 	f.set.BoolVar(&f.trace, "trace", false, "Trace SOAP to -trace-file")

@@ -245,9 +245,23 @@ func TestDebugVars(t *testing.T) {
 	p.stop()
 }
 
+func TestFaultsFile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "faults.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("method: Login\ncount: 1\ndo: fault\nfault: InvalidLogin\n"), 0o600))
+	p := start(t, "-l", "127.0.0.1:0", "-faults", file)
+	_, err := p.login(nil)
+	require.True(t, fault.Is(err, &types.InvalidLogin{}), "%v", err)
+	_, err = p.login(nil)
+	require.NoError(t, err)
+	p.stop()
+}
+
 // TestBadFlags has a row for each mistake: the command ends with the exit code and says what is wrong.
 func TestBadFlags(t *testing.T) {
 	t.Parallel()
+	badFaults := filepath.Join(t.TempDir(), "faults.yaml")
+	require.NoError(t, os.WriteFile(badFaults, []byte("- {name: lost, cuont: 1, do: lose-answer}\n"), 0o600))
 	for name, row := range map[string]struct {
 		args []string
 		code int
@@ -258,6 +272,8 @@ func TestBadFlags(t *testing.T) {
 		"no port":               {[]string{"-l", "127.0.0.1:http"}, 1, `port "http"; want a number`},
 		"unknown guests":        {[]string{"-l", "127.0.0.1:0", "-guests", "qemu"}, 1, `unknown guests "qemu"; use "none" or "sim"`},
 		"bad delay":             {[]string{"-method-delay", "Login"}, 2, `"Login"; want METHOD:MILLISECONDS`},
+		"no faults":             {[]string{"-l", "127.0.0.1:0", "-faults", "/nonexistent"}, 1, "read faults: open /nonexistent"},
+		"bad faults":            {[]string{"-l", "127.0.0.1:0", "-faults", badFaults}, 1, badFaults + `: fault "lost": field cuont is unknown; want one of agent, count,`},
 		"password without user": {[]string{"-l", "127.0.0.1:0", "-password", "x"}, 1, "-password without -username"},
 		"no certificate":        {[]string{"-l", "127.0.0.1:0", "-tlscert", "/nonexistent"}, 1, `read certificate "/nonexistent"`},
 		"no inventory":          {[]string{"-l", "127.0.0.1:0", "-load", "/nonexistent"}, 1, "load inventory from /nonexistent"},

@@ -64,6 +64,15 @@ func (f *flags) configure() (closeTrace func(), err error) {
 	if err := updateHostTemplate(f.config.Listen); err != nil {
 		return closeTrace, err
 	}
+	if f.faults != "" {
+		text, err := os.ReadFile(f.faults)
+		if err != nil {
+			return closeTrace, fmt.Errorf("read faults: %w", err)
+		}
+		if f.config.Faults, err = vcsim.ParseFaults(text); err != nil {
+			return closeTrace, fmt.Errorf("faults in %s: %w", f.faults, err)
+		}
+	}
 	delay := f.config.Model.DelayConfig
 	delay.MethodDelay = f.methodDelay
 	if f.esx {
