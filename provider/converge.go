@@ -3,6 +3,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -26,6 +27,7 @@ func (p *Provider) observe(update portlayer.Update) {
 	if update.Lost != nil {
 		return
 	}
+	received := cmp.Or(update.Received, time.Now())
 	for _, uid := range p.cache.observe(update) {
 		e, ok := p.cache.get(uid)
 		if !ok || e.vm == nil {
@@ -34,7 +36,7 @@ func (p *Provider) observe(update portlayer.Update) {
 		if ok && e.booting() {
 			p.notices.addLater(uid)
 		} else {
-			p.notices.add(uid)
+			p.notices.addSince(uid, received)
 		}
 		p.queues.add(uid)
 	}
@@ -51,6 +53,7 @@ func (p *Provider) converge(ctx context.Context, uid types.UID) {
 		if !ok || ctx.Err() != nil {
 			return
 		}
+		ctx := p.about(ctx, e)
 		err := p.act(ctx, e)
 		if err == nil || ctx.Err() != nil {
 			return
@@ -113,7 +116,8 @@ func (p *Provider) create(ctx context.Context, e entry) error {
 		return err
 	}
 	p.cache.created(e.pod.UID, id)
-	p.config.Events.Eventf(e.pod, corev1.EventTypeNormal, "VMStarted", "Started a VM of its own for the pod in VCH %s", p.config.VCH)
+	klog.FromContext(ctx).Info("Started the pod's VM", "vmID", id)
+	p.config.Events.Eventf(e.pod, corev1.EventTypeNormal, "VMStarted", "Started VM %s (%s) in VCH %s", e.vmName(), id, p.config.VCH)
 	return nil
 }
 

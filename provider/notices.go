@@ -21,11 +21,14 @@ const settling = 250 * time.Millisecond
 type notices struct {
 	queue workqueue.TypedDelayingInterface[types.UID]
 
-	mu       sync.Mutex // guards callback
+	mu       sync.Mutex // guards all below
 	callback func(*corev1.Pod)
+	since    map[types.UID]time.Time // when the first of the changes came that a waiting notice is of
 }
 
-func newNotices() *notices { return &notices{queue: workqueue.NewTypedDelayingQueue[types.UID]()} }
+func newNotices() *notices {
+	return &notices{queue: workqueue.NewTypedDelayingQueue[types.UID](), since: map[types.UID]time.Time{}}
+}
 
 // to sets who is told.
 func (n *notices) to(callback func(*corev1.Pod)) {
@@ -34,14 +37,32 @@ func (n *notices) to(callback func(*corev1.Pod)) {
 	n.callback = callback
 }
 
-func (n *notices) add(uid types.UID) { n.queue.Add(uid) }
+// add has a pod handed over that changed just now.
+func (n *notices) add(uid types.UID) { n.addSince(uid, time.Now()) }
 
-// addLater is add for what is not urgent.
+// addLater is add for what is not urgent, and not measured.
 func (n *notices) addLater(uid types.UID) { n.queue.AddAfter(uid, settling) }
 
-// run calls deliver for each notice, with whoever is told, until ctx ends. What comes before there is anybody to tell is
-// dropped: see Provider.Announce.
-func (n *notices) run(ctx context.Context, deliver func(types.UID, func(*corev1.Pod))) {
+// addSince is add for a change that was learnt of before.
+func (n *notices) addSince(uid types.UID, since time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if _, waits := n.since[uid]; !waits {
+		n.since[uid] = since
+	}
+	n.queue.Add(uid)
+}
+
+// waiting is how many notices have not been delivered.
+func (n *notices) waiting() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.since)
+}
+
+// run calls deliver for each notice, with whoever is told, and then delivered with the time of the change, until ctx ends.
+// What comes before there is anybody to tell is dropped: see Provider.Announce.
+func (n *notices) run(ctx context.Context, deliver func(types.UID, func(*corev1.Pod)), delivered func(time.Time)) {
 	defer context.AfterFunc(ctx, n.queue.ShutDown)()
 	for {
 		uid, closed := n.queue.Get()
@@ -50,9 +71,14 @@ func (n *notices) run(ctx context.Context, deliver func(types.UID, func(*corev1.
 		}
 		n.mu.Lock()
 		callback := n.callback
+		since, first := n.since[uid]
+		delete(n.since, uid)
 		n.mu.Unlock()
 		if callback != nil && ctx.Err() == nil {
 			deliver(uid, callback)
+			if first { // a change while this one was delivered, or one that had time
+				delivered(since)
+			}
 		}
 		n.queue.Done(uid)
 	}

@@ -25,8 +25,10 @@ import (
 
 	"wolfpack/errs"
 	"wolfpack/provider/guests"
+	"wolfpack/provider/metrics"
 	"wolfpack/provider/operations"
 	"wolfpack/provider/portlayer"
+	"wolfpack/provider/tracing"
 )
 
 // shutdownTimeout is how long operations under way get at the end. What they leave, the next start finds in vSphere.
@@ -34,6 +36,7 @@ const shutdownTimeout = 20 * time.Second
 
 // Config is what a Provider needs.
 type Config struct {
+	Node      string // name of the virtual node
 	VCH       string // name of the virtual container host
 	Portlayer portlayer.Portlayer
 	Pods      corev1listers.PodLister // of this node's pods: the source of metadata
@@ -44,6 +47,8 @@ type Config struct {
 	Admit     func(*corev1.Pod) error // refuses pods that cannot fit, with a Rejection; nil admits all
 	Retry     time.Duration           // first pause after a failure that may pass; it doubles up to 64 times that; default 1 s
 	Reconcile time.Duration           // how often VMs are compared with pods; default 30 s
+	Metrics   *metrics.Node           // nil is none
+	Traces    *tracing.Tracing        // nil is none
 }
 
 // Provider implements Virtual Kubelet's PodLifecycleHandler and PodNotifier. Run must be running for it to do anything.
@@ -89,10 +94,11 @@ func (p *Provider) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	closeQueues := p.queues.open(func(uid types.UID) { p.converge(ctx, uid) })
 	var group sync.WaitGroup
-	group.Go(func() { p.notices.run(ctx, p.notify) })
+	defer p.config.Metrics.Collect(p.snapshot)()
+	group.Go(func() { p.notices.run(ctx, p.notify, p.config.Metrics.StatusDelivered) })
 	group.Go(func() { p.removeOrphans(ctx) })
 	watch := make(chan error, 1)
-	group.Go(func() { watch <- p.config.Portlayer.Watch(watching, p.observe) })
+	group.Go(func() { watch <- p.config.Portlayer.Watch(watching, p.listen(ctx)) })
 
 	var err error
 	select {

@@ -87,14 +87,18 @@ func (w *world) checkUID(action k8stesting.Action) (bool, runtime.Object, error)
 }
 
 // restart replaces the provider by a new one that knows nothing, until the test ends.
-func (w *world) restart() {
+func (w *world) restart(change ...func(*Config)) {
 	w.stop()
 	authority, err := guests.LoadAuthority(w.t.Context(), w.client.CoreV1(), DefaultSystemNamespace, "v")
 	require.NoError(w.t, err)
-	w.Provider = New(Config{
+	config := Config{
 		VCH: "v", Portlayer: w.host, Pods: corev1listers.NewPodLister(w.lister), Client: w.client.CoreV1(),
 		Events: w.events, HostIP: "192.0.2.1", Retry: time.Millisecond, Guests: guests.New(authority), Reconcile: 5 * time.Millisecond,
-	})
+	}
+	for _, c := range change {
+		c(&config)
+	}
+	w.Provider = New(config)
 	w.NotifyPods(w.t.Context(), w.note)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

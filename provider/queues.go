@@ -42,6 +42,13 @@ func (q *queues) open(work func(types.UID)) (closeAndWait func(time.Duration)) {
 	}
 }
 
+// busy is how many pods are worked on.
+func (q *queues) busy() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.again)
+}
+
 // add has the pod looked at. It never blocks.
 func (q *queues) add(uid types.UID) {
 	q.mu.Lock()

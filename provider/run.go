@@ -24,7 +24,9 @@ import (
 
 	"wolfpack/errs"
 	"wolfpack/provider/guests"
+	"wolfpack/provider/metrics"
 	"wolfpack/provider/portlayer"
+	"wolfpack/provider/tracing"
 )
 
 const (
@@ -49,7 +51,9 @@ type Options struct {
 	// SystemNamespace is where Kubernetes keeps what is the node's own, such as the CA of its guests; default
 	// DefaultSystemNamespace.
 	SystemNamespace string
-	Ready           func() // called once when pods are taken; may be nil
+	Metrics         *metrics.Metrics // of the process; nil is none
+	Traces          *tracing.Tracing // likewise
+	Ready           func()           // called once when pods are taken; may be nil
 }
 
 // Run registers the virtual node and runs its pods until ctx ends. It returns nil when ctx ended. The steps: learn the
@@ -71,9 +75,10 @@ func Run(ctx context.Context, o Options) error {
 	pods := informers.NewSharedInformerFactoryWithOptions(o.Client, 0, nodeutil.PodInformerFilter(o.NodeName),
 		informers.WithTransform(withoutManagedFields))
 	provider := New(Config{
-		VCH: o.VCH, Portlayer: o.Portlayer, Pods: pods.Core().V1().Pods().Lister(), Client: o.Client.CoreV1(),
+		Node: o.NodeName, VCH: o.VCH, Portlayer: o.Portlayer, Pods: pods.Core().V1().Pods().Lister(), Client: o.Client.CoreV1(),
 		Events: recorder, HostIP: o.Address, Admit: virtual.Admit,
-		Guests: guests.New(authority),
+		Guests:  guests.New(authority),
+		Metrics: o.Metrics.Node(o.NodeName), Traces: o.Traces,
 	})
 	podController, err := newPodController(o.Client, provider, pods, recorder)
 	if err != nil {

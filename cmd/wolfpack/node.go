@@ -17,7 +17,9 @@ import (
 
 	"wolfpack/errs"
 	"wolfpack/provider"
+	"wolfpack/provider/metrics"
 	"wolfpack/provider/portlayer/vcenter"
+	"wolfpack/provider/tracing"
 	"wolfpack/vch"
 	"wolfpack/version"
 	"wolfpack/vsphere"
@@ -49,7 +51,10 @@ which pods must tolerate, and the labels type=virtual-kubelet and wolfpack.vch=N
 is what the VCH's resource pool may use.
 
 It runs until it is interrupted. Its pods run on without it; when it is started again, it finds
-them by what their VMs say of themselves.`,
+them by what their VMs say of themselves.
+
+Where OTEL_EXPORTER_OTLP_ENDPOINT names an OpenTelemetry collector, it sends traces there; all of
+OpenTelemetry's standard variables are heeded.`,
 		Example: `  wolfpack node --vch web --kubeconfig ~/.kube/config
 
   # in a pod of the cluster, with its service account
@@ -76,6 +81,12 @@ func runNode(ctx context.Context, config vsphere.Config, o nodeOptions) error {
 	if err != nil {
 		return err
 	}
+	options.Metrics = metrics.New()
+	if options.Traces, err = tracing.Start(ctx, options.NodeName); err != nil {
+		return err
+	}
+	defer options.Traces.Stop(ctx)
+	config.Observe = vsphere.Observers(options.Metrics.Request, options.Traces.Request)
 	client, err := vsphere.Connect(ctx, config)
 	if err != nil {
 		return err

@@ -109,8 +109,11 @@ func (m *Metrics) Request(ctx context.Context, method string) (context.Context, 
 	}
 }
 
-// Node returns the metrics of one virtual node.
+// Node returns the metrics of one virtual node, of a nil Metrics a nil Node.
 func (m *Metrics) Node(name string) *Node {
+	if m == nil {
+		return nil
+	}
 	label := prometheus.Labels{"node": name}
 	return &Node{
 		name:       name,

@@ -137,7 +137,7 @@ func TestANodeThatEndedIsCollectedNoMore(t *testing.T) {
 }
 
 func TestNoNodeTakesEverything(t *testing.T) {
-	var none *metrics.Node
+	none := (*metrics.Metrics)(nil).Node("n")
 	_, end := none.Step(t.Context(), "operations.PodCreator", "")
 	end(nil)
 	none.WatchAnswered(time.Now())

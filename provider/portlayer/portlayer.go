@@ -7,6 +7,7 @@ package portlayer
 
 import (
 	"context"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -58,8 +59,10 @@ type Spec struct {
 	Machine guest.Machine // the backend sets the network
 }
 
-// Update is news of VMs, in the order in which they happened.
+// Update is news of VMs, in the order in which they happened. One without news says that vSphere answers.
 type Update struct {
+	Received time.Time // when vSphere's answer came; zero if there was none
+
 	Sync    bool // Changed is the whole set: a VM that is not in it does not exist
 	Changed []VM
 	Gone    []ID

@@ -39,7 +39,7 @@ func (v *VCenter) Watch(ctx context.Context, sink func(portlayer.Update)) error 
 		if time.Since(began) > time.Minute {
 			backoff = retry
 		}
-		klog.FromContext(ctx).Info("The watch over vSphere is interrupted", "vch", v.target.VCH, "reason", err)
+		klog.FromContext(ctx).V(2).Info("The watch over vSphere is interrupted", "vch", v.target.VCH, "reason", err)
 		sink(portlayer.Update{Lost: err})
 		select {
 		case <-time.After(backoff.Step()):
@@ -70,9 +70,12 @@ func (v *VCenter) watch(ctx context.Context, sink func(portlayer.Update)) error 
 		if err != nil {
 			return fmt.Errorf("wait for updates: %w", err)
 		}
+		w.answered = time.Now()
 		if set := res.Returnval; set != nil {
 			request.Version = set.Version
 			w.apply(set)
+		} else {
+			w.report(portlayer.Update{})
 		}
 	}
 }
@@ -84,6 +87,8 @@ type watch struct {
 	records map[portlayer.ID]*record // every VM that the filter selects
 	mine    map[portlayer.ID]bool    // those reported as pod VMs
 	synced  bool
+
+	answered time.Time // when vSphere's last answer came
 }
 
 // apply reports VMs before it ends tasks: who waited for a task then finds the VMs as the task left them.
@@ -161,9 +166,7 @@ func (w *watch) vms(ids map[portlayer.ID]bool) []portlayer.VM {
 }
 
 func (w *watch) report(update portlayer.Update) {
-	if !update.Sync && len(update.Changed) == 0 && len(update.Gone) == 0 {
-		return
-	}
+	update.Received = w.answered
 	w.v.power.saw(update)
 	w.sink(update)
 }
