@@ -24,6 +24,7 @@ const maxPause = 32
 
 // observe takes what the watch says.
 func (p *Provider) observe(update portlayer.Update) {
+	p.config.Observe(update)
 	if update.Lost != nil {
 		return
 	}

@@ -45,6 +45,7 @@ type Config struct {
 	HostIP    string                  // address of the node, each pod's hostIP
 	Guests    *guests.Guests          // how the guests are reached
 	Admit     func(*corev1.Pod) error // refuses pods that cannot fit, with a Rejection; nil admits all
+	Observe   func(portlayer.Update)  // is told first of what the watch says; nil for nobody
 	Retry     time.Duration           // first pause after a failure that may pass; it doubles up to 64 times that; default 1 s
 	Reconcile time.Duration           // how often VMs are compared with pods; default 30 s
 	Metrics   *metrics.Node           // nil is none
@@ -68,6 +69,9 @@ type Provider struct {
 func New(config Config) *Provider {
 	if config.Admit == nil {
 		config.Admit = func(*corev1.Pod) error { return nil }
+	}
+	if config.Observe == nil {
+		config.Observe = func(portlayer.Update) {}
 	}
 	if config.Retry == 0 {
 		config.Retry = time.Second

@@ -46,6 +46,9 @@ type Options struct {
 	VCH       string // name of the virtual container host
 	Address   string // of the node: its InternalIP and its pods' hostIP
 	MaxPods   int
+	VCHID     string            // UUID of the virtual container host, the node's system UUID
+	Labels    map[string]string // of the node, beside its own
+	Taints    []corev1.Taint    // of the node; nil is Taint alone
 	Portlayer portlayer.Portlayer
 	Client    kubernetes.Interface
 	// SystemNamespace is where Kubernetes keeps what is the node's own, such as the CA of its guests; default
@@ -56,17 +59,20 @@ type Options struct {
 	Ready           func()           // called once when pods are taken; may be nil
 }
 
-// Run registers the virtual node and runs its pods until ctx ends. It returns nil when ctx ended. The steps: learn the
-// capacity; get the CA of the guests; watch vSphere until all VMs are known; watch the node's pods; announce what is known of them; register the node.
+// Run registers the virtual node and runs its pods until ctx ends. It returns nil when ctx ended. The steps: get the CA of
+// the guests; watch vSphere until all VMs and what they run on are known; watch the node's pods; announce what is known of
+// them; register the node.
 func Run(ctx context.Context, o Options) error {
-	virtual, err := NewNode(ctx, o.NodeName, o.VCH, o.Address, o.MaxPods, o.Portlayer.Capacity)
-	if err != nil {
-		return err
+	if o.Taints == nil {
+		o.Taints = []corev1.Taint{Taint}
 	}
 	authority, err := guests.LoadAuthority(ctx, o.Client.CoreV1(), cmp.Or(o.SystemNamespace, DefaultSystemNamespace), o.VCH)
 	if err != nil {
 		return err
 	}
+	virtual := NewNode(NodeConfig{
+		Name: o.NodeName, VCH: o.VCH, VCHID: o.VCHID, Address: o.Address, MaxPods: o.MaxPods, Labels: o.Labels, Taints: o.Taints,
+	})
 	events := record.NewBroadcaster(record.WithContext(ctx))
 	defer events.Shutdown()
 	events.StartRecordingToSink(&corev1client.EventSinkImpl{Interface: o.Client.CoreV1().Events("")})
@@ -76,7 +82,7 @@ func Run(ctx context.Context, o Options) error {
 		informers.WithTransform(withoutManagedFields))
 	provider := New(Config{
 		Node: o.NodeName, VCH: o.VCH, Portlayer: o.Portlayer, Pods: pods.Core().V1().Pods().Lister(), Client: o.Client.CoreV1(),
-		Events: recorder, HostIP: o.Address, Admit: virtual.Admit,
+		Events: recorder, HostIP: o.Address, Admit: virtual.Admit, Observe: virtual.Observe,
 		Guests:  guests.New(authority),
 		Metrics: o.Metrics.Node(o.NodeName), Traces: o.Traces,
 	})
@@ -84,13 +90,6 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return errs.New("provider.Run", errs.Internal, "pod controller: %w", err)
 	}
-	nodeController, err := node.NewNodeController(virtual, virtual.Object(), o.Client.CoreV1().Nodes(),
-		node.WithNodeEnableLeaseV1(nodeutil.NodeLeaseV1Client(o.Client), node.DefaultLeaseDuration),
-		node.WithNodeStatusUpdateInterval(statusInterval))
-	if err != nil {
-		return errs.New("provider.Run", errs.Internal, "node controller: %w", err)
-	}
-
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return provider.Run(ctx) })
 	group.Go(func() error {
@@ -106,16 +105,12 @@ func Run(ctx context.Context, o Options) error {
 			return nil
 		}
 		provider.Announce()
-		return stopped(ctx, "node controller", nodeController.Run(ctx))
-	})
-	group.Go(func() error {
-		if await(ctx, nodeController.Ready()) {
+		return newKeeper(virtual, o.Client).run(ctx, func() {
 			klog.FromContext(ctx).Info("The virtual node takes pods", "node", o.NodeName, "vch", o.VCH)
 			if o.Ready != nil {
 				o.Ready()
 			}
-		}
-		return nil
+		})
 	})
 	return group.Wait()
 }

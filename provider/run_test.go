@@ -67,11 +67,8 @@ func (c *cluster) run() (stop func()) {
 	go func() {
 		done <- provider.Run(ctx, provider.Options{
 			NodeName: nodeName, VCH: c.host.Name, Address: "127.0.0.1", MaxPods: 10, Client: c.client,
-			Portlayer: vcenter.New(c.vsphere.Client, vcenter.Target{
-				VCH: c.host.Name, Folder: c.host.Folder.Ref, Pool: c.host.Pool.Ref,
-				Datastore: c.host.Datastore.Name, Network: c.host.NetworkBacking,
-			}),
-			Ready: func() { close(ready) },
+			Portlayer: vcenter.New(c.vsphere.Client, vcenter.TargetOf(c.host)),
+			Ready:     func() { close(ready) },
 		})
 	}()
 	select {

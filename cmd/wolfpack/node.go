@@ -96,10 +96,7 @@ func runNode(ctx context.Context, config vsphere.Config, o nodeOptions) error {
 	if err != nil {
 		return err
 	}
-	options.Portlayer = vcenter.New(client.Client, vcenter.Target{
-		VCH: host.Name, Folder: host.Folder.Ref, Pool: host.Pool.Ref,
-		Datastore: host.Datastore.Name, Network: host.NetworkBacking,
-	})
+	options.Portlayer = vcenter.New(client.Client, vcenter.TargetOf(host))
 	klog.FromContext(ctx).Info("Starting the virtual node", "node", options.NodeName, "vch", host.Name, "version", version.Get().String())
 	err = provider.Run(ctx, options)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {

@@ -59,20 +59,16 @@ type Spec struct {
 	Machine guest.Machine // the backend sets the network
 }
 
-// Update is news of VMs, in the order in which they happened. One without news says that vSphere answers.
+// Update is news of VMs and of what they run on, in the order in which they happened. One without news says that vSphere
+// answers.
 type Update struct {
 	Received time.Time // when vSphere's answer came; zero if there was none
 
 	Sync    bool // Changed is the whole set: a VM that is not in it does not exist
 	Changed []VM
 	Gone    []ID
+	Host    *Host // what VMs run on, if it changed; never nil with Sync
 	Lost    error // the watch is interrupted and will come back with a Sync; until then nothing is known to have changed
-}
-
-// Capacity is what a virtual container host can run.
-type Capacity struct {
-	CPUs        float64 // cores
-	MemoryBytes int64
 }
 
 // Portlayer runs pod VMs in one virtual container host. All methods are safe for concurrent use. Once begun, a change is
@@ -92,10 +88,8 @@ type Portlayer interface {
 	AwaitOff(ctx context.Context, id ID) error
 	// Remove destroys a VM that is off, with its files. errs.NotFound: it is gone.
 	Remove(ctx context.Context, id ID) error
-	// Watch reports all VMs, then each change, until ctx ends, and returns ctx's error. It comes back by itself after any
-	// failure of the connection. sink is called by one goroutine at a time. One Watch must be running for the other
-	// methods to work.
+	// Watch reports all VMs and what they run on, then each change, until ctx ends, and returns ctx's error. It comes back
+	// by itself after any failure of the connection. sink is called by one goroutine at a time. One Watch must be running
+	// for the other methods to work.
 	Watch(ctx context.Context, sink func(Update)) error
-	// Capacity asks what there is.
-	Capacity(ctx context.Context) (Capacity, error)
 }

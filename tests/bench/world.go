@@ -50,10 +50,7 @@ func (w *world) close(ctx context.Context) {
 }
 
 func (w *world) portlayer() *vcenter.VCenter {
-	return vcenter.New(w.client.Client, vcenter.Target{
-		VCH: w.vch.Name, Folder: w.vch.Folder.Ref, Pool: w.vch.Pool.Ref,
-		Datastore: w.vch.Datastore.Name, Network: w.vch.NetworkBacking,
-	})
+	return vcenter.New(w.client.Client, vcenter.TargetOf(w.vch))
 }
 
 // plainCreate is what a program does that uses govmomi as its documentation shows: create, wait, power on, wait.

@@ -54,7 +54,11 @@ func (s *Server) substitute(ctx *simulator.Context, client context.Context, meth
 		if vm, ok := ctx.Map.Get(method.This).(*simulator.VirtualMachine); ok {
 			return &vmMethods{vm}
 		}
-	case "CreateResourcePool":
+	case "EnterMaintenanceMode_Task", "ExitMaintenanceMode_Task", "DisconnectHost_Task", "ReconnectHost_Task":
+		if host, ok := ctx.Map.Get(method.This).(*simulator.HostSystem); ok {
+			return &hostMethods{host}
+		}
+	case "CreateResourcePool", "UpdateConfig":
 		if pool, ok := ctx.Map.Get(method.This).(*simulator.ResourcePool); ok {
 			return &poolMethods{pool}
 		}

@@ -167,6 +167,7 @@ func (s *Server) populate(load string) error {
 		if err := s.model.Create(); err != nil {
 			return err
 		}
+		correctSummaries(newContext(s.model.Service.Context))
 	} else if err := s.model.Load(load); err != nil {
 		return fmt.Errorf("load inventory from %s: %w", load, err)
 	}

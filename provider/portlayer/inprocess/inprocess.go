@@ -16,20 +16,19 @@ import (
 
 // Host is a portlayer.Portlayer without a vSphere.
 type Host struct {
-	// Before is called before each operation with its name (Create, Start, Shutdown, Stop, Remove, Capacity) and the VM. An
+	// Before is called before each operation with its name (Create, Start, Shutdown, Stop, Remove) and the VM. An
 	// error that it returns is the operation's. Set it before use.
 	Before func(op string, id portlayer.ID) error
 	// OnStart and OnShutdown are called when a VM was started, and when its guest was asked to stop, without locks held. Set
 	// them before use.
 	OnStart, OnShutdown func(id portlayer.ID)
-	// Has is what Capacity answers.
-	Has portlayer.Capacity
-
-	mu      sync.Mutex // guards all below, and is held while a watcher is told, so that news keep their order
-	vms     map[portlayer.ID]*portlayer.VM
-	changed chan struct{} // closed and replaced at each change
-	watcher func(portlayer.Update)
-	made    int
+	mu                  sync.Mutex // guards all below, and is held while a watcher is told, so that news keep their order
+	vms                 map[portlayer.ID]*portlayer.VM
+	place               portlayer.Host
+	lost                bool
+	changed             chan struct{} // closed and replaced at each change
+	watcher             func(portlayer.Update)
+	made                int
 }
 
 var _ portlayer.Portlayer = (*Host)(nil)
@@ -40,9 +39,14 @@ func New() *Host {
 		Before:     func(string, portlayer.ID) error { return nil },
 		OnStart:    func(portlayer.ID) {},
 		OnShutdown: func(portlayer.ID) {},
-		Has:        portlayer.Capacity{CPUs: 16, MemoryBytes: 64 << 30},
 		vms:        map[portlayer.ID]*portlayer.VM{},
-		changed:    make(chan struct{}),
+		place: portlayer.Host{
+			Product: "in process", Version: "1",
+			All: portlayer.Resources{CPUs: 16, MemoryBytes: 64 << 30}, Hosts: 1, UsableHosts: 1,
+			Datastore: portlayer.Datastore{Name: "memory", Found: true, Accessible: true, Capacity: 100 << 30, Free: 50 << 30},
+			Network:   portlayer.Network{Name: "pods", Found: true, Accessible: true},
+		},
+		changed: make(chan struct{}),
 	}
 }
 
@@ -146,15 +150,11 @@ func (h *Host) Remove(_ context.Context, id portlayer.ID) error {
 	return nil
 }
 
-// Watch reports the VMs.
+// Watch reports the VMs and what they run on.
 func (h *Host) Watch(ctx context.Context, sink func(portlayer.Update)) error {
 	h.mu.Lock()
-	all := portlayer.Update{Sync: true}
-	for _, vm := range h.vms {
-		all.Changed = append(all.Changed, *vm)
-	}
-	sink(all)
 	h.watcher = sink
+	h.sync()
 	h.mu.Unlock()
 	<-ctx.Done()
 	h.mu.Lock()
@@ -163,12 +163,29 @@ func (h *Host) Watch(ctx context.Context, sink func(portlayer.Update)) error {
 	return ctx.Err()
 }
 
-// Capacity is Has.
-func (h *Host) Capacity(context.Context) (portlayer.Capacity, error) {
-	if err := h.Before("Capacity", ""); err != nil {
-		return portlayer.Capacity{}, err
-	}
-	return h.Has, nil
+// Change changes what the VMs run on, as an admin or a failure would.
+func (h *Host) Change(change func(*portlayer.Host)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	change(&h.place)
+	place := h.place
+	h.tell(portlayer.Update{Host: &place})
+}
+
+// Lose interrupts the watch until Find: what happens meanwhile is not reported.
+func (h *Host) Lose(why error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.tell(portlayer.Update{Lost: why})
+	h.lost = true
+}
+
+// Find ends what Lose began.
+func (h *Host) Find() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.lost = false
+	h.sync()
 }
 
 // Set changes a VM behind the provider's back, as its guest or an admin would. It returns false if there is no such VM.
@@ -232,10 +249,20 @@ func (h *Host) drop(id portlayer.ID) {
 	}
 }
 
+// sync reports all there is.
+func (h *Host) sync() {
+	place := h.place
+	all := portlayer.Update{Sync: true, Host: &place}
+	for _, vm := range h.vms {
+		all.Changed = append(all.Changed, *vm)
+	}
+	h.tell(all)
+}
+
 func (h *Host) tell(update portlayer.Update) {
 	close(h.changed)
 	h.changed = make(chan struct{})
-	if h.watcher != nil {
+	if h.watcher != nil && !h.lost {
 		h.watcher(update)
 	}
 }

@@ -145,11 +145,26 @@ var rules = []struct {
 			return n == 20
 		})
 	}},
-	{"there is capacity", func(t *testing.T, p portlayer.Portlayer, _ *Watcher) {
-		found, err := p.Capacity(t.Context())
-		require.NoError(t, err)
-		require.Positive(t, found.CPUs)
-		require.Positive(t, found.MemoryBytes)
+	{"the watch begins with what VMs run on", func(t *testing.T, _ portlayer.Portlayer, w *Watcher) {
+		host := w.AwaitHost(t, "there", func(portlayer.Host) bool { return true })
+		require.Positive(t, host.All.CPUs)
+		require.Positive(t, host.All.MemoryBytes)
+		require.Positive(t, host.UsableHosts)
+		require.LessOrEqual(t, host.UsableHosts, host.Hosts)
+		require.True(t, host.Datastore.Found && host.Datastore.Accessible, "%+v", host.Datastore)
+		require.Positive(t, host.Datastore.Capacity)
+		require.NotEmpty(t, host.Datastore.Name)
+		require.True(t, host.Network.Found && host.Network.Accessible, "%+v", host.Network)
+		require.NotEmpty(t, host.Network.Name)
+		require.NotEmpty(t, host.Product)
+		require.NotEmpty(t, host.Version)
+	}},
+	{"a pod's VM takes nothing from what pods may use", func(t *testing.T, p portlayer.Portlayer, w *Watcher) {
+		before := w.AwaitHost(t, "there", func(portlayer.Host) bool { return true })
+		running(t, p, w)
+		after := w.AwaitHost(t, "there", func(portlayer.Host) bool { return true })
+		require.Equal(t, before.All, after.All)
+		require.Equal(t, before.Others, after.Others)
 	}},
 }
 
@@ -198,6 +213,7 @@ func state(id portlayer.ID, want portlayer.State) func(map[portlayer.ID]portlaye
 type Watcher struct {
 	mu      sync.Mutex // guards all below
 	vms     map[portlayer.ID]portlayer.VM
+	host    portlayer.Host
 	lost    []error
 	synced  bool
 	changed chan struct{} // closed and replaced at each update
@@ -227,6 +243,9 @@ func (w *Watcher) update(update portlayer.Update) {
 	if update.Sync {
 		w.vms, w.synced = map[portlayer.ID]portlayer.VM{}, true
 	}
+	if update.Host != nil {
+		w.host = *update.Host
+	}
 	for _, vm := range update.Changed {
 		w.vms[vm.ID] = vm
 	}
@@ -251,6 +270,17 @@ func (w *Watcher) Await(t *testing.T, what string, wanted func(map[portlayer.ID]
 	return found
 }
 
+// AwaitHost waits until what VMs run on is as wanted and returns it.
+func (w *Watcher) AwaitHost(t *testing.T, what string, wanted func(portlayer.Host) bool) portlayer.Host {
+	t.Helper()
+	var found portlayer.Host
+	w.await(t, what, func() bool {
+		found = w.host
+		return wanted(found)
+	})
+	return found
+}
+
 func (w *Watcher) await(t *testing.T, what string, wanted func() bool) {
 	t.Helper()
 	late := time.After(patience)
@@ -266,6 +296,7 @@ func (w *Watcher) await(t *testing.T, what string, wanted func() bool) {
 		case <-late:
 			w.mu.Lock()
 			defer w.mu.Unlock()
+			t.Logf("host: %+v", w.host)
 			for id, vm := range w.vms {
 				t.Logf("%s %q: %s, Tools %t, address %q, reported %t", id, vm.VMName, vm.State, vm.ToolsUp, vm.IP, vm.Status != nil)
 			}

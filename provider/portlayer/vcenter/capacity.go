@@ -3,71 +3,108 @@
 package vcenter
 
 import (
-	"context"
-
-	"github.com/vmware/govmomi/property"
-	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 
-	"wolfpack/errs"
 	"wolfpack/provider/portlayer"
 )
 
-// Capacity is the pool's limits, or where it has none, what the hosts behind it have. One request reads both.
-func (v *VCenter) Capacity(ctx context.Context) (portlayer.Capacity, error) {
-	const op = "vcenter.Capacity"
-	res, err := property.DefaultCollector(v.client).RetrieveProperties(ctx, types.RetrieveProperties{SpecSet: []types.PropertyFilterSpec{v.poolSpec()}})
-	if err != nil {
-		return portlayer.Capacity{}, errs.New(op, errs.KindOf(err), "read the pool of VCH %q: %w", v.target.VCH, err)
-	}
-	var pool mo.ResourcePool
-	var owner mo.ComputeResource
-	for _, object := range res.Returnval {
-		target := any(&owner)
-		if object.Obj == v.target.Pool {
-			target = &pool
+// unlimited is the limit of a pool that has none.
+const unlimited = -1
+
+// amount is of CPU in MHz and of memory in bytes.
+type amount struct{ mhz, bytes int64 }
+
+func (a amount) plus(b amount) amount  { return amount{a.mhz + b.mhz, a.bytes + b.bytes} }
+func (a amount) minus(b amount) amount { return amount{a.mhz - b.mhz, a.bytes - b.bytes} }
+func (a amount) atMost(b amount) amount {
+	return amount{min(a.mhz, b.mhz), min(a.bytes, b.bytes)}
+}
+
+func (a amount) atLeast(b amount) amount {
+	return amount{max(a.mhz, b.mhz), max(a.bytes, b.bytes)}
+}
+
+// machine is a physical host.
+type machine struct {
+	usable bool // runs VMs now
+	cores  int64
+	amount
+}
+
+// pool is a resource pool's configuration.
+type pool struct {
+	reserved amount
+	limit    amount // unlimited in each part if there is none
+}
+
+// level is a pool on the way from the cluster's own pool down to ours, with the pools beside it.
+type level struct {
+	pool
+	beside []pool
+}
+
+// capacity is what the last of levels may use. From top to bottom:
+//
+// The cluster has what its usable hosts have, less what vCenter keeps for the hypervisor itself (effective; the zero amount
+// if it is not known). A pool may use what the one above it may, less what is reserved for the pools beside it: vSphere
+// takes unused reservations back for others only until they are needed. It always has its own reservation, as far as that
+// is there at all, and never more than its limit. Whether its reservation is expandable plays no part: that is about what VMs
+// in it may reserve, and pod VMs reserve nothing.
+func capacity(hosts []machine, effective amount, levels []level) portlayer.Resources {
+	var all amount
+	var cores, mhz int64
+	for _, host := range hosts {
+		if host.usable {
+			all = all.plus(host.amount)
+			cores, mhz = cores+host.cores, mhz+host.mhz
 		}
-		if err := mo.LoadObjectContent([]types.ObjectContent{object}, target); err != nil {
-			return portlayer.Capacity{}, errs.New(op, errs.Internal, "read the pool of VCH %q: %w", v.target.VCH, err)
-		}
 	}
-	return capacity(pool.Config, owner.Summary), nil
+	if effective.mhz > 0 && effective.bytes > 0 {
+		all = all.atMost(effective)
+	}
+	if mhz == 0 {
+		return portlayer.Resources{}
+	}
+	for _, l := range levels {
+		all = l.within(all)
+	}
+	return portlayer.Resources{CPUs: float64(all.mhz) * float64(cores) / float64(mhz), MemoryBytes: all.bytes}
 }
 
-// poolSpec selects the pool and the cluster or host that owns it.
-func (v *VCenter) poolSpec() types.PropertyFilterSpec {
-	return types.PropertyFilterSpec{
-		ObjectSet: []types.ObjectSpec{{
-			Obj:       v.target.Pool,
-			SelectSet: []types.BaseSelectionSpec{&types.TraversalSpec{Type: "ResourcePool", Path: "owner"}},
-		}},
-		PropSet: []types.PropertySpec{
-			{Type: "ResourcePool", PathSet: []string{"config"}},
-			{Type: "ComputeResource", PathSet: []string{"summary"}},
-		},
+// within is what the pool may use of what the one above it may.
+func (l level) within(above amount) amount {
+	room := above
+	for _, other := range l.beside {
+		room = room.minus(other.reserved)
 	}
+	room = room.atLeast(l.reserved).atMost(above)
+	if l.limit.mhz != unlimited {
+		room.mhz = min(room.mhz, l.limit.mhz)
+	}
+	if l.limit.bytes != unlimited {
+		room.bytes = min(room.bytes, l.limit.bytes)
+	}
+	return room.atLeast(amount{})
 }
 
-// capacity turns MHz into cores by the clock of the hosts. A limit of -1 is none. Effective memory is in MB and total
-// memory in bytes, says the vSphere API reference of ComputeResourceSummary; govmomi's simulator has bytes in both.
-func capacity(pool types.ResourceConfigSpec, owner types.BaseComputeResourceSummary) portlayer.Capacity {
-	var c portlayer.Capacity
-	if owner == nil {
-		return c
+// newPool reads a pool's configuration, which has memory in MB.
+func newPool(cpu, memory types.ResourceAllocationInfo) pool {
+	p := pool{
+		reserved: amount{mhz: value(cpu.Reservation, 0), bytes: value(memory.Reservation, 0) << 20},
+		limit:    amount{mhz: value(cpu.Limit, unlimited), bytes: unlimited},
 	}
-	hosts := owner.GetComputeResourceSummary()
-	if hosts.TotalCpu == 0 || hosts.NumCpuCores == 0 {
-		return c
+	if p.limit.mhz < 0 {
+		p.limit.mhz = unlimited
 	}
-	mhz := within(int64(hosts.EffectiveCpu), pool.CpuAllocation.Limit)
-	c.CPUs = float64(mhz) * float64(hosts.NumCpuCores) / float64(hosts.TotalCpu)
-	c.MemoryBytes = min(within(hosts.EffectiveMemory, pool.MemoryAllocation.Limit)<<20, hosts.TotalMemory)
-	return c
+	if limit := value(memory.Limit, unlimited); limit >= 0 {
+		p.limit.bytes = limit << 20
+	}
+	return p
 }
 
-func within(all int64, limit *int64) int64 {
-	if limit == nil || *limit < 0 {
-		return all
+func value(p *int64, otherwise int64) int64 {
+	if p == nil {
+		return otherwise
 	}
-	return min(all, *limit)
+	return *p
 }

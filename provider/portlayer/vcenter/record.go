@@ -24,6 +24,9 @@ var watched = []string{
 	"runtime.connectionState",  // Inaccessible
 	"guest.ipAddress",          // the pod's address
 	"guest.toolsRunningStatus", // whether the guest can be asked to shut down
+	"resourcePool",             // whether it uses what the VCH has
+	"config.hardware.numCPU",   // and how much of that
+	"config.hardware.memoryMB", //
 }
 
 // record is what the watch knows of one VM.
@@ -34,6 +37,16 @@ type record struct {
 	tools               types.VirtualMachineToolsRunningStatus
 	extra               map[string]string
 	pod                 *corev1.Pod // what contract.KeyPod says, once it was asked for; nil before
+	pool                reference
+	cpus, memoryMB      int32
+}
+
+// memory is in bytes.
+func (r *record) memory() int64 { return int64(r.memoryMB) << 20 }
+
+// isPodOf says whether it is a pod VM of the virtual container host of that name.
+func (r *record) isPodOf(name string) bool {
+	return r.extra[vch.KeyUID] != "" && r.extra[vch.KeyVCH] == name
 }
 
 // apply takes one change of a property. vCenter may send an extraConfig of one key alone, as an indexed path.
@@ -62,6 +75,12 @@ func (r *record) apply(change types.PropertyChange) {
 	case "guest.toolsRunningStatus":
 		status, _ := change.Val.(string)
 		r.tools = types.VirtualMachineToolsRunningStatus(status)
+	case "resourcePool":
+		r.pool, _ = change.Val.(reference)
+	case "config.hardware.numCPU":
+		r.cpus, _ = change.Val.(int32)
+	case "config.hardware.memoryMB":
+		r.memoryMB, _ = change.Val.(int32)
 	case "config.extraConfig":
 		options, _ := change.Val.(types.ArrayOfOptionValue)
 		r.extra = make(map[string]string, len(options.OptionValue))
@@ -98,7 +117,7 @@ func (r *record) set(option *types.OptionValue) {
 // vm is the record as a portlayer.VM. It is not ok if it is no pod VM of this virtual container host. What the guest
 // wrote and cannot be read counts as not written: a guest must not be able to stop the watch.
 func (r *record) vm(id portlayer.ID, vchName string) (_ portlayer.VM, ok bool) {
-	if r.extra[vch.KeyUID] == "" || r.extra[vch.KeyVCH] != vchName {
+	if !r.isPodOf(vchName) {
 		return portlayer.VM{}, false
 	}
 	vm := portlayer.VM{

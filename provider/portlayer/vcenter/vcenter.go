@@ -19,15 +19,27 @@ import (
 
 	"wolfpack/errs"
 	"wolfpack/provider/portlayer"
+	"wolfpack/vch"
 )
 
 // Target is where pod VMs go: the parts of one virtual container host.
 type Target struct {
-	VCH       string
-	Folder    types.ManagedObjectReference // of pod VMs; on an ESXi host that of all VMs
-	Pool      types.ManagedObjectReference
-	Datastore string                             // name
-	Network   types.BaseVirtualDeviceBackingInfo // of each VM's card
+	VCH          string
+	Folder       types.ManagedObjectReference // of pod VMs; on an ESXi host that of all VMs
+	Pool         types.ManagedObjectReference
+	Datastore    string // name
+	DatastoreRef types.ManagedObjectReference
+	Network      types.BaseVirtualDeviceBackingInfo // of each VM's card
+	NetworkRef   types.ManagedObjectReference
+}
+
+// TargetOf is where the pod VMs of a virtual container host go, as vch.Find and vch.Create return it.
+func TargetOf(host *vch.VCH) Target {
+	return Target{
+		VCH: host.Name, Folder: host.Folder.Ref, Pool: host.Pool.Ref,
+		Datastore: host.Datastore.Name, DatastoreRef: host.Datastore.Ref,
+		Network: host.NetworkBacking, NetworkRef: host.Network.Ref,
+	}
 }
 
 const (

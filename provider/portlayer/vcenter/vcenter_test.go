@@ -38,10 +38,7 @@ func start(t *testing.T, model *simulator.Model, guests string) (*vcsim.Server, 
 	t.Cleanup(func() { require.NoError(t, client.Logout(context.Background())) })
 	made, err := vch.Create(t.Context(), client, vch.Spec{Name: portlayertest.VCH, Compute: compute(model)})
 	require.NoError(t, err)
-	return server, client, vcenter.New(client.Client, vcenter.Target{
-		VCH: made.Name, Folder: made.Folder.Ref, Pool: made.Pool.Ref,
-		Datastore: made.Datastore.Name, Network: made.NetworkBacking,
-	})
+	return server, client, vcenter.New(client.Client, vcenter.TargetOf(made))
 }
 
 // compute names one of the places that the model has.

@@ -60,7 +60,10 @@ func (v *VCenter) watch(ctx context.Context, sink func(portlayer.Update)) error 
 		defer cancel()
 		_ = collector.Destroy(ctx) // it also ends with the session
 	}()
-	w := &watch{v: v, sink: sink, records: map[portlayer.ID]*record{}, mine: map[portlayer.ID]bool{}}
+	w := &watch{v: v, sink: sink, records: map[portlayer.ID]*record{}, mine: map[portlayer.ID]bool{}, place: newPlace(v)}
+	if err := w.place.statistics(ctx); err != nil {
+		return err
+	}
 	request := types.WaitForUpdatesEx{
 		This:    collector.Reference(),
 		Options: &types.WaitOptions{MaxWaitSeconds: types.NewInt32(pollSeconds)},
@@ -77,6 +80,12 @@ func (v *VCenter) watch(ctx context.Context, sink func(portlayer.Update)) error 
 		} else {
 			w.report(portlayer.Update{})
 		}
+		if w.synced && w.place.due(time.Now()) {
+			if err := w.place.statistics(ctx); err != nil {
+				return err
+			}
+			w.report(portlayer.Update{})
+		}
 	}
 }
 
@@ -86,6 +95,7 @@ type watch struct {
 	sink    func(portlayer.Update)
 	records map[portlayer.ID]*record // every VM that the filter selects
 	mine    map[portlayer.ID]bool    // those reported as pod VMs
+	place   *place                   // everything else
 	synced  bool
 
 	answered time.Time // when vSphere's last answer came
@@ -102,6 +112,8 @@ func (w *watch) apply(set *types.UpdateSet) {
 				ended = append(ended, infos(object)...)
 			case "VirtualMachine":
 				gone = append(gone, w.applyVM(object, changed)...)
+			default:
+				w.place.apply(object)
 			}
 		}
 	}
@@ -132,6 +144,7 @@ func infos(object types.ObjectUpdate) []types.TaskInfo {
 func (w *watch) applyVM(object types.ObjectUpdate, changed map[portlayer.ID]bool) (gone []portlayer.ID) {
 	id := portlayer.ID(object.Obj.Value)
 	if object.Kind == types.ObjectUpdateKindLeave {
+		w.place.saw(w.records[id])
 		delete(w.records, id)
 		delete(changed, id)
 		if w.mine[id] {
@@ -146,6 +159,7 @@ func (w *watch) applyVM(object types.ObjectUpdate, changed map[portlayer.ID]bool
 	for _, change := range object.ChangeSet {
 		w.records[id].apply(change)
 	}
+	w.place.saw(w.records[id])
 	changed[id] = true
 	return nil
 }
@@ -167,12 +181,15 @@ func (w *watch) vms(ids map[portlayer.ID]bool) []portlayer.VM {
 
 func (w *watch) report(update portlayer.Update) {
 	update.Received = w.answered
+	if w.synced {
+		update.Host = w.place.news(w.records, update.Sync)
+	}
 	w.v.power.saw(update)
 	w.sink(update)
 }
 
-// collector is a new property collector that selects the VMs of the virtual container host, through a view of its folder,
-// and vCenter's recent tasks.
+// collector is a new property collector that selects the VMs of the virtual container host, by way of its folder and its
+// pool, what they run on, and vCenter's recent tasks.
 func (v *VCenter) collector(ctx context.Context) (*property.Collector, error) {
 	collector, err := property.DefaultCollector(v.client).Create(ctx)
 	if err != nil {
@@ -182,10 +199,15 @@ func (v *VCenter) collector(ctx context.Context) (*property.Collector, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create view of VMs: %w", err)
 	}
-	for _, spec := range []types.PropertyFilterSpec{
-		filter(vms.Reference(), "ContainerView", "view", "VirtualMachine", watched...),
+	specs := []types.PropertyFilterSpec{
+		v.vmFilter(vms.Reference()),
 		filter(*v.client.ServiceContent.TaskManager, "TaskManager", "recentTask", "Task", "info"),
-	} {
+		v.surroundingsFilter(),
+	}
+	if specs, err = v.addStoreAndNetwork(ctx, specs); err != nil {
+		return nil, err
+	}
+	for _, spec := range specs {
 		if _, err := collector.CreateFilter(ctx, types.CreateFilter{Spec: spec}); err != nil {
 			return nil, fmt.Errorf("create property filter: %w", err)
 		}
@@ -193,11 +215,22 @@ func (v *VCenter) collector(ctx context.Context) (*property.Collector, error) {
 	return collector, nil
 }
 
+// vmFilter selects the VMs in a view of the folder and those in the pool: pod VMs are in both, others in one of them.
+func (v *VCenter) vmFilter(folder types.ManagedObjectReference) types.PropertyFilterSpec {
+	spec := filter(folder, "ContainerView", "view", "VirtualMachine", watched...)
+	inside := traverse("inside", "ResourcePool", "resourcePool")
+	inside.SelectSet = []types.BaseSelectionSpec{&types.SelectionSpec{Name: "inside"}, &types.SelectionSpec{Name: "vms"}}
+	spec.ObjectSet = append(spec.ObjectSet, types.ObjectSpec{
+		Obj: v.target.Pool, Skip: types.NewBool(true),
+		SelectSet: []types.BaseSelectionSpec{inside, traverse("vms", "ResourcePool", "vm")},
+	})
+	return spec
+}
+
 // filter selects properties of the objects of type selected to which the property path of root leads.
 func filter(root types.ManagedObjectReference, kind, path, selected string, properties ...string) types.PropertyFilterSpec {
-	traversal := &types.TraversalSpec{Type: kind, Path: path}
 	return types.PropertyFilterSpec{
-		ObjectSet: []types.ObjectSpec{{Obj: root, Skip: types.NewBool(true), SelectSet: []types.BaseSelectionSpec{traversal}}},
+		ObjectSet: []types.ObjectSpec{{Obj: root, Skip: types.NewBool(true), SelectSet: []types.BaseSelectionSpec{traverse("", kind, path)}}},
 		PropSet:   []types.PropertySpec{{Type: selected, PathSet: properties}},
 	}
 }
