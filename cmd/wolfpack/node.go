@@ -9,14 +9,13 @@ import (
 	"net"
 
 	"github.com/spf13/cobra"
-	"github.com/virtual-kubelet/virtual-kubelet/log"
-	"github.com/virtual-kubelet/virtual-kubelet/log/klogv2"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 
 	"wolfpack/errs"
 	"wolfpack/provider"
+	"wolfpack/provider/logging"
 	"wolfpack/provider/metrics"
 	"wolfpack/provider/portlayer/vcenter"
 	"wolfpack/provider/tracing"
@@ -37,6 +36,7 @@ type nodeOptions struct {
 	vch, name, address, kubeconfig string
 	maxPods                        int
 	systemNamespace                string
+	log                            logging.Config
 }
 
 func newNodeCommand() *cobra.Command {
@@ -63,6 +63,7 @@ OpenTelemetry's standard variables are heeded.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runNode(cmd.Context(), conn.Config, o) },
 	}
 	conn.Flags(cmd.Flags())
+	o.log.Flags(cmd.Flags())
 	flags := cmd.Flags()
 	flags.StringVar(&o.vch, "vch", "", "virtual container host to run pods in (required)")
 	flags.StringVar(&o.name, "node-name", "", "name of the node in Kubernetes (default wolfpack-NAME)")
@@ -76,7 +77,10 @@ OpenTelemetry's standard variables are heeded.`,
 
 // runNode runs the node until ctx ends, which is no error. The steps: find the VCH; reach Kubernetes; run.
 func runNode(ctx context.Context, config vsphere.Config, o nodeOptions) error {
-	log.L = klogv2.New(nil)
+	if err := o.log.Apply(); err != nil {
+		return err
+	}
+	defer logging.Flush()
 	options, err := o.complete()
 	if err != nil {
 		return err
