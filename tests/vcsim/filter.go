@@ -177,12 +177,7 @@ func (f *filter) read(ctx *simulator.Context, feed *feed, pc *simulator.Property
 func (f *filter) refresh(
 	ctx *simulator.Context, feed *feed, pc *simulator.PropertyCollector,
 ) (entered []types.ObjectUpdate, gone []types.ManagedObjectReference, fault types.BaseMethodFault) {
-	names := f.spec
-	names.PropSet = nil
-	for _, p := range f.spec.PropSet {
-		names.PropSet = append(names.PropSet, types.PropertySpec{Type: p.Type}) // without properties
-	}
-	found, fault := feed.retrieve(ctx, pc, names)
+	found, fault := f.find(ctx, feed, pc)
 	if fault != nil {
 		return nil, nil, fault
 	}
@@ -196,13 +191,61 @@ func (f *filter) refresh(
 	return entered, gone, nil
 }
 
+// find returns the objects that the filter selects now.
+func (f *filter) find(ctx *simulator.Context, feed *feed, pc *simulator.PropertyCollector) ([]types.ManagedObjectReference, types.BaseMethodFault) {
+	if len(f.spec.ObjectSet) == 1 && len(f.spec.PropSet) == 1 {
+		if found, ok := listed(ctx, f.spec.ObjectSet[0], f.spec.PropSet[0].Type); ok {
+			return found, nil
+		}
+	}
+	names := f.spec
+	names.PropSet = nil
+	for _, p := range f.spec.PropSet {
+		names.PropSet = append(names.PropSet, types.PropertySpec{Type: p.Type}) // without properties
+	}
+	objects, fault := feed.retrieve(ctx, pc, names)
+	if fault != nil {
+		return nil, fault
+	}
+	found := make([]types.ManagedObjectReference, len(objects))
+	for i := range objects {
+		found[i] = objects[i].Obj
+	}
+	return found, nil
+}
+
+// listed returns what a container view, or the list of recent tasks, has in it, if a filter selects that and no more. It is
+// what the general way would find, which looks at each of thousands of VMs to find the one that is new.
+func listed(ctx *simulator.Context, set types.ObjectSpec, kind string) ([]types.ManagedObjectReference, bool) {
+	if set.Skip == nil || !*set.Skip || len(set.SelectSet) != 1 {
+		return nil, false
+	}
+	traversal, ok := set.SelectSet[0].(*types.TraversalSpec)
+	if !ok || len(traversal.SelectSet) > 0 {
+		return nil, false
+	}
+	root := ctx.Session.Get(set.Obj)
+	var all []types.ManagedObjectReference
+	switch list := root.(type) {
+	case *simulator.ContainerView:
+		ok = traversal.Path == "view"
+		ctx.WithLock(list, func() { all = slices.Clone(list.View) })
+	case *simulator.TaskManager:
+		ok = traversal.Path == "recentTask"
+		ctx.WithLock(list, func() { all = slices.Clone(list.RecentTask) })
+	default:
+		ok = false
+	}
+	// Of another type may be one that extends the filter's, which only the general way can tell.
+	return all, ok && !slices.ContainsFunc(all, func(ref types.ManagedObjectReference) bool { return ref.Type != kind })
+}
+
 // compare makes members those that were found, and returns the new ones, and the old ones that the client was told of.
-func (f *filter) compare(feed *feed, found []types.ObjectContent) (fresh, gone []types.ManagedObjectReference) {
+func (f *filter) compare(feed *feed, found []types.ManagedObjectReference) (fresh, gone []types.ManagedObjectReference) {
 	feed.mu.Lock()
 	defer feed.mu.Unlock()
 	now := make(map[types.ManagedObjectReference]bool, len(found))
-	for i := range found {
-		ref := found[i].Obj
+	for _, ref := range found {
 		if _, member := f.members[ref]; !member {
 			fresh = append(fresh, ref)
 			f.members[ref] = false // from here on its changes are noted
