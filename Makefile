@@ -53,7 +53,7 @@ build: need-go ## the programs, into bin/
 	$(GO_BUILD) -o bin/ ./cmd/wolfpack ./tests/vcsim/cmd/vcsim ./tests/lab/cmd/lab ./tests/govc
 
 .PHONY: kube
-kube: need-go ## the control plane: etcd, kube-apiserver and so on, built once and cached outside the checkout
+kube: need-go ## the control plane, a registry and Helm: built once and cached outside the checkout
 	@go run ./tests/kube/build >/dev/null
 
 .PHONY: lint
@@ -63,7 +63,7 @@ lint: need-go venv ## formatting, vet, staticcheck, module files, CI files, Pyth
 	test -z "$$(go tool gofumpt -l . | tee /dev/stderr)" || { echo "make lint: run 'make fmt' for the files above" >&2; exit 1; }
 	step go vet ./...
 	step go tool staticcheck ./...
-	for module in . tests/kube/binaries tests/registry/binaries; do step go -C $$module mod tidy -diff; done
+	for module in . tests/kube/binaries tests/registry/binaries tests/deploy/binaries; do step go -C $$module mod tidy -diff; done
 	step go tool actionlint
 	step .venv/bin/ruff check --quiet .
 	step .venv/bin/ruff format --quiet --check .

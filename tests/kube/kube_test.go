@@ -86,7 +86,8 @@ func testNodeAccess(t *testing.T, c *ControlPlane) {
 	node := clientFor(t, path).CoreV1()
 	_, err := node.Nodes().Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "mine"}}, metav1.CreateOptions{})
 	require.NoError(t, err)
-	require.NoError(t, node.Nodes().Delete(t.Context(), "mine", metav1.DeleteOptions{}))
+	err = node.Nodes().Delete(t.Context(), "mine", metav1.DeleteOptions{})
+	require.True(t, apierrors.IsForbidden(err), "deleting a node: %v", err)
 	_, err = node.Secrets("default").List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Spec: podSpec()}

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command build makes the programs a lab runs that are not this project's own: a Kubernetes control plane with kubectl
-// (module tests/kube/binaries) and a container registry (module tests/registry/binaries). It is what `make kube` runs.
+// (module tests/kube/binaries), a container registry (module tests/registry/binaries) and Helm (module
+// tests/deploy/binaries). It is what `make kube` runs.
 //
 // They are built once for each version and kept outside the checkout, in
 // ${WOLFPACK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/wolfpack}/kube/<version>-<hash>/, so that a second clone builds nothing.
@@ -77,6 +78,12 @@ func modules() []module {
 			dir:      "tests/registry/binaries",
 			version:  "github.com/distribution/distribution/v3",
 			programs: []program{{"registry", "./registry"}},
+		},
+		{
+			dir:      "tests/deploy/binaries",
+			version:  "helm.sh/helm/v4",
+			stamp:    []string{"helm.sh/helm/v4/internal/version.version"},
+			programs: []program{{"helm", "helm.sh/helm/v4/cmd/helm"}},
 		},
 	}
 }
