@@ -25,6 +25,7 @@ var layers = []struct {
 }{
 	{"tests/", nil, ""},
 	{"guest/contract", []string{"wolfpack/provider", "wolfpack/vch", "wolfpack/vsphere", "wolfpack/cmd", "wolfpack/telemetry", "k8s.io/client-go"}, "the guest's side uses it too, and must stay small"},
+	{"guest/environment", []string{"wolfpack/", "k8s.io/client-go"}, "the guest's side uses it too, and must stay small"},
 	{"guest", []string{"wolfpack/", "k8s.io/"}, "guest names are for every tool that reads an inventory: they need govmomi's types and nothing else"},
 	{"errs", []string{"wolfpack/", "k8s.io/"}, "every package imports it"},
 	{"version", []string{"wolfpack/", "github.com/", "k8s.io/"}, "every package imports it"},

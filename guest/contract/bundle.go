@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package contract
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// BundlePath is where a guest takes its Bundle, on the port of its Endpoint: PUT with the text of EncodeBundle. A guest
+// that has it answers any 2xx. HEAD answers with the header ETag, the quoted digest of the bundle that the guest has, or
+// with 404 while it has none, so that a bundle is not sent twice. A guest takes a bundle from nobody but a client whose
+// certificate the CA of KeyCA has signed, keeps it in memory only, and makes a new key for its Endpoint when it boots.
+const BundlePath = "/wolfpack/v1/bundle"
+
+// MaxBundleSize bounds the text of a bundle, in bytes. A ConfigMap or Secret has at most 1 MiB.
+const MaxBundleSize = 16 << 20
+
+// Bundle is what a pod refers to, as it is now: each ConfigMap and Secret that its environment, its volumes and its image
+// pulls name and that exists, and the Services that its environment is about. It goes from the provider to the guest,
+// over mutual TLS and on no other way; each bundle replaces the one before. Nothing of it may be logged.
+type Bundle struct {
+	UID        types.UID          `json:"uid"`               // of the pod; a guest refuses another pod's bundle
+	HostIPs    []string           `json:"hostIPs,omitempty"` // of the node, the first for status.hostIP
+	ConfigMaps []corev1.ConfigMap `json:"configMaps,omitempty"`
+	Secrets    []corev1.Secret    `json:"secrets,omitempty"`
+	Services   []corev1.Service   `json:"services,omitempty"`
+}
+
+// String says what the bundle has, and nothing of what is in it: a bundle may end up in a log by mistake.
+func (b Bundle) String() string {
+	return fmt.Sprintf("bundle of pod %s: %d ConfigMaps, %d Secrets, %d Services", b.UID, len(b.ConfigMaps), len(b.Secrets), len(b.Services))
+}
+
+// GoString is String, for %#v.
+func (b Bundle) GoString() string { return b.String() }
+
+// EncodeBundle returns the text of the bundle and its digest, the lower-case hex SHA-256 of the text. The same objects in
+// any order give the same text.
+func EncodeBundle(b Bundle) (text []byte, digest string, err error) {
+	b.ConfigMaps = slices.Clone(b.ConfigMaps)
+	b.Secrets = slices.Clone(b.Secrets)
+	b.Services = slices.Clone(b.Services)
+	slices.SortStableFunc(b.ConfigMaps, func(x, y corev1.ConfigMap) int { return byName(&x.ObjectMeta, &y.ObjectMeta) })
+	slices.SortStableFunc(b.Secrets, func(x, y corev1.Secret) int { return byName(&x.ObjectMeta, &y.ObjectMeta) })
+	slices.SortStableFunc(b.Services, func(x, y corev1.Service) int { return byName(&x.ObjectMeta, &y.ObjectMeta) })
+	text, err = json.Marshal(b)
+	if err != nil {
+		return nil, "", fmt.Errorf("encode the %s: %w", b, err)
+	}
+	if len(text) > MaxBundleSize {
+		return nil, "", fmt.Errorf("the %s has %d bytes, more than the %d that a guest takes", b, len(text), MaxBundleSize)
+	}
+	sum := sha256.Sum256(text)
+	return text, hex.EncodeToString(sum[:]), nil
+}
+
+func byName(x, y *metav1.ObjectMeta) int {
+	return cmp.Or(cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Name, y.Name))
+}
+
+// DecodeBundle is the reverse of EncodeBundle: it reads a bundle and returns its digest. It refuses a text that is too
+// large and a bundle without a UID. Its errors tell nothing of the text.
+func DecodeBundle(r io.Reader) (_ *Bundle, digest string, _ error) {
+	text, err := io.ReadAll(io.LimitReader(r, MaxBundleSize+1))
+	if err != nil {
+		return nil, "", fmt.Errorf("read the bundle: %w", err)
+	}
+	if len(text) > MaxBundleSize {
+		return nil, "", fmt.Errorf("the bundle has more than %d bytes", MaxBundleSize)
+	}
+	b := new(Bundle)
+	if json.Unmarshal(text, b) != nil {
+		return nil, "", fmt.Errorf("the bundle is not the JSON of one") // the parser's own words might quote a secret
+	}
+	if b.UID == "" {
+		return nil, "", fmt.Errorf("the bundle has no uid of a pod")
+	}
+	sum := sha256.Sum256(text)
+	return b, hex.EncodeToString(sum[:]), nil
+}
