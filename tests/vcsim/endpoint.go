@@ -8,20 +8,20 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"wolfpack/tests/pki"
+	"wolfpack/tests/vcsim/simkubelet"
 )
 
 // endpoint is where all guests of a stand-in are reached: one server that knows by the address a client called which guest
@@ -34,28 +34,27 @@ type endpoint struct {
 	serving     sync.WaitGroup // one for each listener
 
 	shared net.Listener // nil if each guest has its own
-	mu     sync.Mutex   // guards own
+	mu     sync.Mutex   // guards all below
 	own    map[netip.Addr]net.Listener
+	conns  map[netip.Addr]map[*guestConn]bool // that are open
+	closed bool
 }
 
 // visible is what the network sees of a guest. It is never changed.
 type visible struct {
-	pod     *corev1.Pod
-	status  *corev1.PodStatus
+	simkubelet.Guest
 	clients *x509.CertPool // must have signed a client's certificate; nil lets everyone in
 }
 
 // newEndpoint starts to listen. shared says whether one socket for all guests is wanted, which is tried first.
 func newEndpoint(shared bool, find func(netip.Addr) *visible) (*endpoint, error) {
-	e := &endpoint{find: find, own: make(map[netip.Addr]net.Listener)}
+	e := &endpoint{find: find, own: make(map[netip.Addr]net.Listener), conns: make(map[netip.Addr]map[*guestConn]bool)}
 	if err := e.certify(); err != nil {
 		return nil, fmt.Errorf("make the guests' certificate: %w", err)
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", e.healthz)
-	mux.HandleFunc("GET /pods", e.pods)
 	e.server = &http.Server{
-		Handler:           mux,
+		Handler:           simkubelet.New(e.guest),
+		ConnContext:       connContext,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
 		ErrorLog:          log.New(io.Discard, "", 0), // refused clients are told; nobody else wants to know
@@ -100,13 +99,17 @@ func (e *endpoint) open(ctx context.Context, ip netip.Addr) (int, error) {
 	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
-// shut ends what open began.
+// shut ends what open began, and all connections with the guest, as if its power had failed.
 func (e *endpoint) shut(ip netip.Addr) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	if listener := e.own[ip]; listener != nil {
 		_ = listener.Close() // nobody uses it any more
 		delete(e.own, ip)
+	}
+	open := slices.Collect(maps.Keys(e.conns[ip]))
+	e.mu.Unlock()
+	for _, conn := range open {
+		_ = conn.Close() // whatever state it is in
 	}
 }
 
@@ -118,6 +121,13 @@ func (e *endpoint) serve(listener net.Listener) {
 
 func (e *endpoint) close() {
 	_ = e.server.Close() // closes the listeners too; nobody uses them any more
+	e.mu.Lock()
+	e.closed = true
+	ips := slices.Collect(maps.Keys(e.conns))
+	e.mu.Unlock()
+	for _, ip := range ips { // the server knows no connections that were upgraded
+		e.shut(ip)
+	}
 	e.serving.Wait()
 }
 
@@ -135,41 +145,16 @@ func (e *endpoint) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 }
 
 // guest returns the guest that a request is for, or answers that it is gone.
-func (e *endpoint) guest(w http.ResponseWriter, r *http.Request) *visible {
+func (e *endpoint) guest(w http.ResponseWriter, r *http.Request) (simkubelet.Guest, bool) {
 	address, _ := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	if address != nil {
 		if guest := e.find(address.AddrPort().Addr().Unmap()); guest != nil {
-			return guest
+			return guest.Guest, true
 		}
 	}
 	w.Header().Set("Connection", "close")
 	http.Error(w, "the guest is gone", http.StatusServiceUnavailable)
-	return nil
-}
-
-func (e *endpoint) healthz(w http.ResponseWriter, r *http.Request) {
-	if e.guest(w, r) != nil {
-		_, _ = w.Write([]byte("ok")) // a client that has left needs no answer
-	}
-}
-
-// pods answers as the kubelet does: the pods of the node, which are one.
-func (e *endpoint) pods(w http.ResponseWriter, r *http.Request) {
-	guest := e.guest(w, r)
-	if guest == nil {
-		return
-	}
-	list := corev1.PodList{}
-	list.Kind, list.APIVersion = "PodList", "v1"
-	if guest.pod != nil {
-		pod := guest.pod.DeepCopy()
-		if guest.status != nil {
-			pod.Status = *guest.status
-		}
-		list.Items = append(list.Items, *pod)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(list) // a client that has left needs no answer
+	return simkubelet.Guest{}, false
 }
 
 // picky is a listener that takes no connections for addresses without a guest: they are closed at once, as if nobody were
@@ -182,8 +167,11 @@ type picky struct {
 func (p picky) Accept() (net.Conn, error) {
 	for {
 		conn, err := p.Listener.Accept()
-		if err != nil || p.endpoint.find(addrOf(conn)) != nil {
-			return conn, err
+		if err != nil {
+			return nil, err
+		}
+		if ip := addrOf(conn); p.endpoint.find(ip) != nil {
+			return p.endpoint.track(ip, conn), nil
 		}
 		if tcp, ok := conn.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0) // reset it; if that fails it is closed all the same
@@ -198,4 +186,56 @@ func addrOf(conn net.Conn) netip.Addr {
 		return address.AddrPort().Addr().Unmap()
 	}
 	return netip.Addr{}
+}
+
+// guestConn is a connection with a guest that ends with the guest. Requests that it carries end with it, upgraded ones too.
+type guestConn struct {
+	net.Conn
+	endpoint *endpoint
+	ip       netip.Addr
+	ended    context.Context
+	end      context.CancelFunc
+}
+
+// track takes a new connection.
+func (e *endpoint) track(ip netip.Addr, conn net.Conn) net.Conn {
+	c := &guestConn{Conn: conn, endpoint: e, ip: ip}
+	c.ended, c.end = context.WithCancel(context.Background())
+	e.mu.Lock()
+	closed := e.closed
+	if !closed {
+		if e.conns[ip] == nil {
+			e.conns[ip] = make(map[*guestConn]bool)
+		}
+		e.conns[ip][c] = true
+	}
+	e.mu.Unlock()
+	if closed {
+		_ = c.Close() // whoever called comes too late
+	}
+	return c
+}
+
+// Close closes the connection. It may be called again.
+func (c *guestConn) Close() error {
+	e := c.endpoint
+	e.mu.Lock()
+	delete(e.conns[c.ip], c)
+	if len(e.conns[c.ip]) == 0 {
+		delete(e.conns, c.ip)
+	}
+	e.mu.Unlock()
+	c.end()
+	return c.Conn.Close()
+}
+
+// connContext is an http.Server's: requests end when their connection is closed.
+func connContext(ctx context.Context, conn net.Conn) context.Context {
+	tracked, ok := conn.(*tls.Conn).NetConn().(*guestConn)
+	if !ok {
+		return ctx
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	context.AfterFunc(tracked.ended, cancel)
+	return ctx
 }

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"wolfpack/guest/contract"
+	"wolfpack/tests/vcsim/simkubelet"
 )
 
 // maxBackOff bounds how long containers that exit again and again wait to be restarted, as in the kubelet.
@@ -30,6 +31,9 @@ type simulated struct {
 
 	pod      *corev1.Pod
 	clients  *x509.CertPool
+	cpus     int32
+	memoryMB int32
+	memory   *simkubelet.Memory
 	script   script
 	run      run
 	sequence uint64 // of the last status
@@ -54,7 +58,9 @@ func (g *guests) boot(ctx *simulator.Context, vm *simulator.VirtualMachine, gues
 	if guest.hasPod {
 		guest.read(&vm.VirtualMachine)
 	}
-	g.show(guest, &visible{pod: guest.pod, clients: guest.clients})
+	hardware := vm.Config.Hardware
+	guest.cpus, guest.memoryMB, guest.memory = hardware.NumCPU, hardware.MemoryMB, new(simkubelet.Memory)
+	g.show(guest, guest.seen(nil))
 	name := vm.Name
 	if guest.pod != nil {
 		name = hostName(guest.pod)
@@ -162,6 +168,13 @@ func (guest *simulated) begin() {
 	if run.firstStarted.IsZero() {
 		run.firstStarted = run.started
 	}
+}
+
+// seen is what the network sees of the guest in a status.
+func (guest *simulated) seen(status *corev1.PodStatus) *visible {
+	return &visible{clients: guest.clients, Guest: simkubelet.Guest{
+		Pod: guest.pod, Status: status, Booted: guest.run.booted, CPUs: guest.cpus, MemoryMB: guest.memoryMB, Memory: guest.memory,
+	}}
 }
 
 // hostName is what the guest of a pod calls itself.

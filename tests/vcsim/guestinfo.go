@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"wolfpack/guest/contract"
+	"wolfpack/tests/vcsim/simkubelet"
 )
 
 // What VMware Tools report in the properties that are no enumerations of their own.
@@ -52,6 +53,9 @@ func (guest *simulated) read(vm *mo.VirtualMachine) {
 	if guest.script, err = parseScript(pod.Annotations); err != nil {
 		fail(err)
 	}
+	if _, err := simkubelet.ParseScript(pod.Annotations); err != nil {
+		fail(err)
+	}
 }
 
 // report writes the guest's next status, together with other guestinfo values and property changes, as one update.
@@ -76,7 +80,7 @@ func (g *guests) report(
 		values = make(map[string]string, 1)
 	}
 	values[contract.KeyStatus] = text
-	g.show(guest, &visible{pod: guest.pod, status: &status, clients: guest.clients})
+	g.show(guest, guest.seen(&status))
 	ctx.Update(vm, append(changes, setExtraConfig(&vm.VirtualMachine, values)...))
 }
 

@@ -54,7 +54,7 @@ func TestManyGuestsNeedFewGoroutines(t *testing.T) {
 		server.guests.mu.Lock()
 		defer server.guests.mu.Unlock()
 		for ip, guest := range server.guests.byIP {
-			if guest.visible != nil && guest.visible.status != nil && guest.visible.status.Phase == corev1.PodRunning {
+			if guest.visible != nil && guest.visible.Status != nil && guest.visible.Status.Phase == corev1.PodRunning {
 				ips[ip] = true
 			}
 		}
