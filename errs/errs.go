@@ -10,7 +10,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/vmware/govmomi/find"
 	"github.com/vmware/govmomi/vim25/types"
@@ -116,32 +119,90 @@ func vimFault(err error) types.BaseMethodFault {
 	return nil
 }
 
-// kindOfFault sorts the faults that the vSphere API reference lists for the methods used here.
+// kindOfFault sorts the faults that the vSphere API reference lists for the methods used here. What an admin or time can
+// mend is Unavailable: a pod that meets it waits, as it would for a kubelet's disk or for a node.
 func kindOfFault(f types.BaseMethodFault) Kind {
-	switch f.(type) {
-	case *types.ManagedObjectNotFound, *types.NotFound, *types.FileNotFound:
+	switch f := f.(type) {
+	case *types.ManagedObjectNotFound:
+		if sessionsOwn(f.Obj) {
+			return Unavailable
+		}
+		return NotFound
+	case *types.NotFound, *types.FileNotFound:
 		return NotFound
 	case *types.DuplicateName, *types.AlreadyExists, *types.FileAlreadyExists:
 		return Exists
-	case *types.InvalidArgument, *types.InvalidName, *types.InvalidVmConfig, *types.InsufficientResourcesFault,
-		*types.InsufficientMemoryResourcesFault, *types.InsufficientCpuResourcesFault:
+	case *types.InvalidArgument, *types.InvalidName, *types.InvalidVmConfig:
 		return Invalid
 	case *types.NoPermission, *types.InvalidLogin, *types.RestrictedVersion:
 		return Denied
-	case *types.NotAuthenticated, *types.TaskInProgress, *types.ConcurrentAccess, *types.FileLocked, *types.HostCommunication,
-		*types.HostNotConnected, *types.HostNotReachable, *types.Timedout, *types.RequestCanceled, *types.ResourceInUse:
-		return Unavailable
-	default:
+	case *types.GenericVmConfigFault:
+		if strings.Contains(strings.ToLower(f.Reason), "lock") { // a disk that another host, or a backup, has open
+			return Unavailable
+		}
 		return Internal
+	}
+	if passes(f) {
+		return Unavailable
+	}
+	return Internal
+}
+
+// passes says whether the cause of a fault passes without a change of what was asked for.
+func passes(f types.BaseMethodFault) bool {
+	switch f.(type) {
+	case // vCenter is busy, restarts, or has lost the session.
+		*types.NotAuthenticated, *types.SystemError, *types.LimitExceeded, *types.RequestCanceled, *types.Timedout:
+		return true
+	case // Somebody else works on the object.
+		*types.TaskInProgress, *types.VAppTaskInProgress, *types.ConcurrentAccess, *types.ResourceInUse, *types.MethodDisabled,
+		*types.FileLocked, *types.CannotAccessFile:
+		return true
+	case // The host is away, or in maintenance.
+		*types.HostCommunication, *types.HostNotConnected, *types.HostNotReachable, *types.NoHost, *types.NoActiveHostInCluster,
+		*types.InvalidHostState, *types.InvalidHostConnectionState:
+		return true
+	case // The datastore is away, in maintenance or full.
+		*types.InaccessibleDatastore, *types.InvalidDatastoreState, *types.NoDiskSpace, *types.InsufficientStorageSpace,
+		*types.InsufficientDisks:
+		return true
+	case // The hosts or the pool are full: what others use now may become free.
+		*types.InsufficientResourcesFault, *types.InsufficientCpuResourcesFault, *types.InsufficientMemoryResourcesFault,
+		*types.InsufficientHostCapacityFault, *types.InsufficientHostCpuCapacityFault, *types.InsufficientHostMemoryCapacityFault,
+		*types.InsufficientFailoverResourcesFault, *types.InsufficientStandbyResource, *types.InsufficientStandbyCpuResource,
+		*types.InsufficientStandbyMemoryResource, *types.InsufficientAgentVmsDeployed:
+		return true
+	default:
+		return false
 	}
 }
 
-// unavailable says whether err is a network failure, an expired deadline or a 502 or 503 of vCenter's proxy, which
-// govmomi reports by its text alone.
+// sessionsOwn says whether an object ends with its session, or is forgotten when vCenter restarts: that one is gone says
+// nothing of what lasts.
+func sessionsOwn(ref types.ManagedObjectReference) bool {
+	switch ref.Type {
+	case "PropertyCollector", "PropertyFilter", "ContainerView", "ListView", "Task":
+		return true
+	default:
+		return false
+	}
+}
+
+// proxyWords are how govmomi reports that vCenter's proxy has nobody to ask, or is asked too much.
+var proxyWords = []int{http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
+
+// unavailable says whether err is a network failure, be it of the connection, of TLS or of HTTP, or an expired deadline.
 func unavailable(err error) bool {
 	var network net.Error
-	if errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) {
 		return true
 	}
-	return strings.Contains(err.Error(), "503 Service Unavailable") || strings.Contains(err.Error(), "502 Bad Gateway")
+	for _, cut := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.ECONNREFUSED, syscall.ECONNABORTED, syscall.EPIPE} {
+		if errors.Is(err, cut) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(proxyWords, func(status int) bool {
+		return strings.Contains(err.Error(), fmt.Sprintf("%d %s", status, http.StatusText(status)))
+	})
 }

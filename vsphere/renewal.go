@@ -11,6 +11,8 @@ import (
 	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
+
+	"wolfpack/errs"
 )
 
 // renewal logs in again when vCenter answers NotAuthenticated, and repeats the call. vCenter refuses such a call before
@@ -54,7 +56,8 @@ func (r *renewal) renew(ctx context.Context, before int) error {
 		return nil
 	}
 	if err := r.login(ctx); err != nil {
-		return err
+		// The user and password were good once, so whatever is wrong with them now is for an admin to mend.
+		return errs.New("vsphere.renew", errs.Unavailable, "the session has expired, and a new login fails: %w", err)
 	}
 	r.generation++
 	return nil

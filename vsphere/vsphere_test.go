@@ -130,7 +130,11 @@ func TestRenewalWithAPasswordThatChanged(t *testing.T) {
 	require.NoError(t, session.NewManager(admin.Client).TerminateSession(t.Context(), []string{ours.Key}))
 	server.Inject(vcsim.Fault{Method: "Login", Do: vcsim.DoFault, Fault: new(types.InvalidLogin)})
 	_, err = methods.GetCurrentTime(t.Context(), client)
-	require.True(t, errs.Is(err, errs.Denied), "%v", err)
+	require.True(t, errs.Is(err, errs.Unavailable), "work waits until an admin has mended it: %v", err)
+	require.ErrorContains(t, err, "the session has expired, and a new login fails: ServerFaultCode: InvalidLogin")
+	server.RemoveFaults()
+	_, err = methods.GetCurrentTime(t.Context(), client)
+	require.NoError(t, err, "and resumes by itself")
 }
 
 func TestLogoutEndsTheSessionAfterItsContext(t *testing.T) {

@@ -304,3 +304,10 @@ func (w *Watcher) await(t *testing.T, what string, wanted func() bool) {
 		}
 	}
 }
+
+// Lost returns how many times the watch has said that it is interrupted.
+func (w *Watcher) Lost() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.lost)
+}

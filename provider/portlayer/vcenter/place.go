@@ -295,6 +295,8 @@ func (p *place) due(now time.Time) bool { return now.Sub(p.read) >= statisticsEv
 // statistics reads what vCenter announces no changes of: how much memory the hypervisor has taken back from the pool's VMs,
 // and, for good measure, what the cluster has, of which it may or may not.
 func (p *place) statistics(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, p.v.limits.request)
+	defer cancel()
 	res, err := property.DefaultCollector(p.v.client).RetrieveProperties(ctx, types.RetrieveProperties{SpecSet: []types.PropertyFilterSpec{{
 		ObjectSet: []types.ObjectSpec{{Obj: p.v.target.Pool, SelectSet: []types.BaseSelectionSpec{traverse("owner", "ResourcePool", "owner")}}},
 		PropSet: []types.PropertySpec{

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vmware/govmomi/fault"
 	"github.com/vmware/govmomi/property"
 	"github.com/vmware/govmomi/task"
 	"github.com/vmware/govmomi/vim25"
@@ -25,7 +26,8 @@ const (
 
 // tasks gives out the results of tasks, as the watch sees them end.
 type tasks struct {
-	client *vim25.Client
+	client   *vim25.Client
+	askAfter time.Duration
 
 	mu      sync.Mutex                                           // guards all below
 	waiting map[types.ManagedObjectReference]chan types.TaskInfo // one waiter a task; each channel has room for its one value
@@ -35,9 +37,10 @@ type tasks struct {
 
 func newTasks(client *vim25.Client) *tasks {
 	return &tasks{
-		client:  client,
-		waiting: map[types.ManagedObjectReference]chan types.TaskInfo{},
-		ended:   map[types.ManagedObjectReference]types.TaskInfo{},
+		client:   client,
+		askAfter: askAfter,
+		waiting:  map[types.ManagedObjectReference]chan types.TaskInfo{},
+		ended:    map[types.ManagedObjectReference]types.TaskInfo{},
 	}
 }
 
@@ -67,7 +70,7 @@ func (t *tasks) saw(info types.TaskInfo) {
 func (t *tasks) wait(ctx context.Context, ref types.ManagedObjectReference) (types.AnyType, error) {
 	news := t.news(ref)
 	defer t.forget(ref)
-	ticker := time.NewTicker(askAfter)
+	ticker := time.NewTicker(t.askAfter)
 	defer ticker.Stop()
 	for {
 		select {
@@ -76,7 +79,9 @@ func (t *tasks) wait(ctx context.Context, ref types.ManagedObjectReference) (typ
 		case <-ctx.Done():
 			return nil, fmt.Errorf("task %s: %w", ref.Value, ctx.Err())
 		case <-ticker.C:
-			t.ask(ctx, ref)
+			if err := t.ask(ctx, ref); err != nil {
+				return nil, err
+			}
 		}
 	}
 }
@@ -100,14 +105,20 @@ func (t *tasks) forget(ref types.ManagedObjectReference) {
 	delete(t.waiting, ref)
 }
 
-// ask reads the task itself. A failure is no news: the next tick asks again, until the waiter's context ends.
-func (t *tasks) ask(ctx context.Context, ref types.ManagedObjectReference) {
-	ctx, cancel := context.WithTimeout(ctx, askAfter)
+// ask reads the task itself. A failure is no news: the next tick asks again, until the waiter's context ends. But a task
+// that vCenter does not know any more, since it forgets all when it restarts, is an error.
+func (t *tasks) ask(ctx context.Context, ref types.ManagedObjectReference) error {
+	ctx, cancel := context.WithTimeout(ctx, t.askAfter)
 	defer cancel()
 	var object mo.Task
-	if err := property.DefaultCollector(t.client).RetrieveOne(ctx, ref, []string{"info"}, &object); err == nil {
+	err := property.DefaultCollector(t.client).RetrieveOne(ctx, ref, []string{"info"}, &object)
+	switch {
+	case err == nil:
 		t.saw(object.Info)
+	case fault.Is(err, new(types.ManagedObjectNotFound)):
+		return fmt.Errorf("vCenter has forgotten task %s: %w", ref.Value, err)
 	}
+	return nil
 }
 
 func result(info types.TaskInfo) (types.AnyType, error) {

@@ -9,7 +9,6 @@ package vcenter
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/vim25"
@@ -42,17 +41,14 @@ func TargetOf(host *vch.VCH) Target {
 	}
 }
 
-const (
-	// taskTimeout bounds a change that vCenter carries out for us.
-	taskTimeout = 5 * time.Minute
-	// concurrent bounds the changes under way: vCenter runs about 640 tasks at once, for all its users.
-	concurrent = 32
-)
+// concurrent bounds the changes under way: vCenter runs about 640 tasks at once, for all its users.
+const concurrent = 32
 
 // VCenter is a portlayer.Portlayer on vSphere.
 type VCenter struct {
 	client *vim25.Client
 	target Target
+	limits limits
 	slots  *semaphore.Weighted
 	tasks  *tasks
 	power  *power
@@ -65,6 +61,7 @@ func New(client *vim25.Client, target Target) *VCenter {
 	return &VCenter{
 		client: client,
 		target: target,
+		limits: defaultLimits,
 		slots:  semaphore.NewWeighted(concurrent),
 		tasks:  newTasks(client),
 		power:  newPower(),
@@ -104,6 +101,8 @@ func (v *VCenter) Create(ctx context.Context, spec portlayer.Spec) (portlayer.ID
 
 // existing finds the VM whose name is taken.
 func (v *VCenter) existing(ctx context.Context, op, name string, taken error) (portlayer.ID, error) {
+	ctx, cancel := context.WithTimeout(ctx, v.limits.request)
+	defer cancel()
 	child, err := object.NewSearchIndex(v.client).FindChild(ctx, v.target.Folder, name)
 	if err != nil {
 		return "", errs.New(op, errs.KindOf(err), "find VM %q: %w", name, err)
@@ -126,9 +125,14 @@ func (v *VCenter) Start(ctx context.Context, id portlayer.ID) error {
 	return explain("vcenter.Start", "power on", id, unlessState(err, types.VirtualMachinePowerStatePoweredOn))
 }
 
-// Shutdown asks VMware Tools in the guest to shut it down.
+// Shutdown asks VMware Tools in the guest to shut it down. A guest that was asked already is asked again in vain.
 func (v *VCenter) Shutdown(ctx context.Context, id portlayer.ID) error {
-	_, err := methods.ShutdownGuest(ctx, v.client, &types.ShutdownGuest{This: ref(id)})
+	err := v.repeat(ctx, func() error {
+		ctx, cancel := context.WithTimeout(ctx, v.limits.request)
+		defer cancel()
+		_, err := methods.ShutdownGuest(ctx, v.client, &types.ShutdownGuest{This: ref(id)})
+		return err
+	})
 	if toolsAreDown(err) {
 		return errs.New("vcenter.Shutdown", errs.Unavailable, "shut down guest of VM %s: %w", id, err)
 	}
@@ -162,21 +166,6 @@ func (v *VCenter) Remove(ctx context.Context, id portlayer.ID) error {
 		return res.Returnval, nil
 	})
 	return explain("vcenter.Remove", "destroy", id, err)
-}
-
-// run starts a task and waits for its result. Waiting for a free slot ends with ctx; the task itself is carried through.
-func (v *VCenter) run(ctx context.Context, start func(context.Context) (types.ManagedObjectReference, error)) (types.AnyType, error) {
-	if err := v.slots.Acquire(ctx, 1); err != nil {
-		return nil, err
-	}
-	defer v.slots.Release(1)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), taskTimeout)
-	defer cancel()
-	task, err := start(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return v.tasks.wait(ctx, task)
 }
 
 func ref(id portlayer.ID) types.ManagedObjectReference {

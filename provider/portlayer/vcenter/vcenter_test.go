@@ -135,7 +135,7 @@ func TestFaultsKeepTheirKind(t *testing.T) {
 		want   errs.Kind
 		says   string
 	}{
-		{"PowerOnVM_Task", &types.InsufficientMemoryResourcesFault{}, func(ctx context.Context, v *vcenter.VCenter, id portlayer.ID) error { return v.Start(ctx, id) }, errs.Invalid, "power on VM"},
+		{"PowerOnVM_Task", &types.InsufficientMemoryResourcesFault{}, func(ctx context.Context, v *vcenter.VCenter, id portlayer.ID) error { return v.Start(ctx, id) }, errs.Unavailable, "power on VM"},
 		{"PowerOnVM_Task", &types.FileLocked{}, func(ctx context.Context, v *vcenter.VCenter, id portlayer.ID) error { return v.Start(ctx, id) }, errs.Unavailable, "power on VM"},
 		{"PowerOffVM_Task", &types.TaskInProgress{}, func(ctx context.Context, v *vcenter.VCenter, id portlayer.ID) error { return v.Stop(ctx, id) }, errs.Unavailable, "power off VM"},
 		{"Destroy_Task", &types.NoPermission{}, func(ctx context.Context, v *vcenter.VCenter, id portlayer.ID) error { return v.Remove(ctx, id) }, errs.Denied, "destroy VM"},

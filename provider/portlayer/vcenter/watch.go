@@ -12,24 +12,17 @@ import (
 	"github.com/vmware/govmomi/view"
 	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/types"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/klog/v2"
 
 	"wolfpack/provider/portlayer"
 )
 
-const (
-	// pollSeconds is how long vCenter holds an answer back while there is no news. Proxies cut silent connections after a
-	// minute or more.
-	pollSeconds = 50
-	// collectorTimeout bounds the removal of a collector that is no longer needed.
-	collectorTimeout = 5 * time.Second
-)
+// collectorTimeout bounds the removal of a collector, and its view, that are no longer needed.
+const collectorTimeout = 5 * time.Second
 
 // Watch holds one property collector over the VMs of the virtual container host and vCenter's recent tasks.
 func (v *VCenter) Watch(ctx context.Context, sink func(portlayer.Update)) error {
-	retry := wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 8, Cap: 30 * time.Second}
-	backoff := retry
+	backoff := v.limits.rewatch
 	for {
 		began := time.Now()
 		err := v.watch(ctx, sink)
@@ -37,7 +30,7 @@ func (v *VCenter) Watch(ctx context.Context, sink func(portlayer.Update)) error 
 			return ctx.Err()
 		}
 		if time.Since(began) > time.Minute {
-			backoff = retry
+			backoff = v.limits.rewatch
 		}
 		klog.FromContext(ctx).V(2).Info("The watch over vSphere is interrupted", "vch", v.target.VCH, "reason", err)
 		sink(portlayer.Update{Lost: err})
@@ -51,25 +44,21 @@ func (v *VCenter) Watch(ctx context.Context, sink func(portlayer.Update)) error 
 
 // watch reports until the collector or the connection fails.
 func (v *VCenter) watch(ctx context.Context, sink func(portlayer.Update)) error {
-	collector, err := v.collector(ctx)
+	collector, destroy, err := v.collector(ctx)
+	defer destroy()
 	if err != nil {
 		return err
 	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), collectorTimeout)
-		defer cancel()
-		_ = collector.Destroy(ctx) // it also ends with the session
-	}()
 	w := &watch{v: v, sink: sink, records: map[portlayer.ID]*record{}, mine: map[portlayer.ID]bool{}, place: newPlace(v)}
 	if err := w.place.statistics(ctx); err != nil {
 		return err
 	}
 	request := types.WaitForUpdatesEx{
 		This:    collector.Reference(),
-		Options: &types.WaitOptions{MaxWaitSeconds: types.NewInt32(pollSeconds)},
+		Options: &types.WaitOptions{MaxWaitSeconds: types.NewInt32(int32(v.limits.poll / time.Second))},
 	}
 	for {
-		res, err := methods.WaitForUpdatesEx(ctx, v.client, &request)
+		res, err := v.poll(ctx, &request)
 		if err != nil {
 			return fmt.Errorf("wait for updates: %w", err)
 		}
@@ -87,6 +76,13 @@ func (v *VCenter) watch(ctx context.Context, sink func(portlayer.Update)) error 
 			w.report(portlayer.Update{})
 		}
 	}
+}
+
+// poll waits for updates. A vCenter that does not even say that there are none is gone, though its connection is open.
+func (v *VCenter) poll(ctx context.Context, request *types.WaitForUpdatesEx) (*types.WaitForUpdatesExResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, v.limits.poll+v.limits.request)
+	defer cancel()
+	return methods.WaitForUpdatesEx(ctx, v.client, request)
 }
 
 // watch is the state of one collector's run. It is used by one goroutine.
@@ -189,30 +185,42 @@ func (w *watch) report(update portlayer.Update) {
 }
 
 // collector is a new property collector that selects the VMs of the virtual container host, by way of its folder and its
-// pool, what they run on, and vCenter's recent tasks.
-func (v *VCenter) collector(ctx context.Context) (*property.Collector, error) {
-	collector, err := property.DefaultCollector(v.client).Create(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("create property collector: %w", err)
+// pool, what they run on, and vCenter's recent tasks. destroy removes what was made, even after an error; it also ends with
+// the session.
+func (v *VCenter) collector(parent context.Context) (collector *property.Collector, destroy func(), err error) {
+	ctx, cancel := context.WithTimeout(parent, v.limits.request)
+	defer cancel()
+	var made []interface{ Destroy(context.Context) error }
+	destroy = func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(parent), collectorTimeout)
+		defer cancel()
+		for _, object := range made {
+			_ = object.Destroy(ctx) // at the latest, vCenter does
+		}
 	}
+	if collector, err = property.DefaultCollector(v.client).Create(ctx); err != nil {
+		return nil, destroy, fmt.Errorf("create property collector: %w", err)
+	}
+	made = append(made, collector)
 	vms, err := view.NewManager(v.client).CreateContainerView(ctx, v.target.Folder, []string{"VirtualMachine"}, true)
 	if err != nil {
-		return nil, fmt.Errorf("create view of VMs: %w", err)
+		return nil, destroy, fmt.Errorf("create view of VMs: %w", err)
 	}
+	made = append(made, vms)
 	specs := []types.PropertyFilterSpec{
 		v.vmFilter(vms.Reference()),
 		filter(*v.client.ServiceContent.TaskManager, "TaskManager", "recentTask", "Task", "info"),
 		v.surroundingsFilter(),
 	}
 	if specs, err = v.addStoreAndNetwork(ctx, specs); err != nil {
-		return nil, err
+		return nil, destroy, err
 	}
 	for _, spec := range specs {
 		if _, err := collector.CreateFilter(ctx, types.CreateFilter{Spec: spec}); err != nil {
-			return nil, fmt.Errorf("create property filter: %w", err)
+			return nil, destroy, fmt.Errorf("create property filter: %w", err)
 		}
 	}
-	return collector, nil
+	return collector, destroy, nil
 }
 
 // vmFilter selects the VMs in a view of the folder and those in the pool: pod VMs are in both, others in one of them.
