@@ -37,6 +37,7 @@ type nodeOptions struct {
 	maxPods                        int
 	systemNamespace                string
 	log                            logging.Config
+	health                         string
 }
 
 func newNodeCommand() *cobra.Command {
@@ -64,6 +65,7 @@ OpenTelemetry's standard variables are heeded.`,
 	}
 	conn.Flags(cmd.Flags())
 	o.log.Flags(cmd.Flags())
+	cmd.Flags().StringVar(&o.health, "health-address", "", "where to answer /healthz over plain HTTP, such as :8081, for whoever restarts what has died (default nowhere)")
 	flags := cmd.Flags()
 	flags.StringVar(&o.vch, "vch", "", "virtual container host to run pods in (required)")
 	flags.StringVar(&o.name, "node-name", "", "name of the node in Kubernetes (default wolfpack-NAME)")
@@ -81,6 +83,11 @@ func runNode(ctx context.Context, config vsphere.Config, o nodeOptions) error {
 		return err
 	}
 	defer logging.Flush()
+	stopHealth, err := serveHealth(o.health)
+	if err != nil {
+		return err
+	}
+	defer stopHealth()
 	options, err := o.complete()
 	if err != nil {
 		return err

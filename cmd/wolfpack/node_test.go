@@ -23,6 +23,7 @@ func TestNodeRefusesBadInput(t *testing.T) {
 		"not an address":     {[]string{"--vch", "web", "--address", "here"}, `address "here" is no IP address`},
 		"no pods at all":     {[]string{"--vch", "web", "--max-pods", "0"}, "max-pods is 0, want at least 1"},
 		"not a log format":   {[]string{"--vch", "web", "--log-format", "xml"}, `log-format is "xml", want one of text, json`},
+		"health address":     {[]string{"--vch", "web", "--health-address", "here"}, `health-address "here": `},
 		"an argument":        {[]string{"web"}, `unknown command "web"`},
 		"max-pods no number": {[]string{"--max-pods", "many"}, `invalid argument "many"`},
 	}
