@@ -25,6 +25,8 @@ type NodeConfig struct {
 	MaxPods int
 	Labels  map[string]string // beside and before the node's own
 	Taints  []corev1.Taint    // that pods must tolerate
+
+	KubeletPort int // of its kubelet endpoint; 0 if it has none
 }
 
 // Node is the virtual node: the NodeProvider of Virtual Kubelet, and the admission of pods. What it says of capacity and
@@ -75,6 +77,14 @@ func (n *Node) remember(before []corev1.NodeCondition) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.node = nodeObject(n.config, n.host, n.lost, before, n.now())
+}
+
+// serves says on which port the kubelet endpoint is. It is for before the node is registered.
+func (n *Node) serves(port int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.config.KubeletPort = port
+	n.node = nodeObject(n.config, n.host, n.lost, n.node.Status.Conditions, n.now())
 }
 
 // report has the node reported, once for any number of calls before that.

@@ -48,6 +48,7 @@ func nodeObject(config NodeConfig, host *portlayer.Host, lost error, before []co
 				{Type: corev1.NodeInternalIP, Address: config.Address},
 				{Type: corev1.NodeHostName, Address: config.Name},
 			},
+			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: int32(config.KubeletPort)}},
 			NodeInfo: corev1.NodeSystemInfo{
 				MachineID:       strings.ReplaceAll(config.VCHID, "-", ""),
 				SystemUUID:      config.VCHID,

@@ -24,6 +24,7 @@ import (
 
 	"wolfpack/errs"
 	"wolfpack/provider/guests"
+	"wolfpack/provider/kubelet"
 	"wolfpack/provider/metrics"
 	"wolfpack/provider/portlayer"
 	"wolfpack/provider/tracing"
@@ -54,14 +55,15 @@ type Options struct {
 	// SystemNamespace is where Kubernetes keeps what is the node's own, such as the CA of its guests; default
 	// DefaultSystemNamespace.
 	SystemNamespace string
+	Kubelet         *kubelet.Options // of the kubelet endpoint; nil is no endpoint
 	Metrics         *metrics.Metrics // of the process; nil is none
 	Traces          *tracing.Tracing // likewise
 	Ready           func()           // called once when pods are taken; may be nil
 }
 
 // Run registers the virtual node and runs its pods until ctx ends. It returns nil when ctx ended. The steps: get the CA of
-// the guests; watch vSphere until all VMs and what they run on are known; watch the node's pods; announce what is known of
-// them; register the node.
+// the guests; open the kubelet endpoint; watch vSphere until all VMs and what they run on are known; watch the node's pods;
+// announce what is known of them; register the node.
 func Run(ctx context.Context, o Options) error {
 	if o.Taints == nil {
 		o.Taints = []corev1.Taint{Taint}
@@ -90,7 +92,14 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return errs.New("provider.Run", errs.Internal, "pod controller: %w", err)
 	}
+	endpoint, err := listen(o, virtual, provider)
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
+	if endpoint != nil {
+		group.Go(func() error { return endpoint.Run(ctx) })
+	}
 	group.Go(func() error { return provider.Run(ctx) })
 	group.Go(func() error {
 		if !await(ctx, provider.Synced()) {
@@ -113,6 +122,21 @@ func Run(ctx context.Context, o Options) error {
 		})
 	})
 	return group.Wait()
+}
+
+// listen opens the kubelet endpoint, if there is to be one, and says so in the node.
+func listen(o Options, virtual *Node, provider *Provider) (*kubelet.Server, error) {
+	if o.Kubelet == nil {
+		return nil, nil
+	}
+	endpoint, err := kubelet.Listen(kubelet.Config{
+		Options: *o.Kubelet, NodeName: o.NodeName, Addresses: virtual.Object().Status.Addresses, Client: o.Client, Pods: provider,
+	})
+	if err != nil {
+		return nil, err
+	}
+	virtual.serves(endpoint.Port())
+	return endpoint, nil
 }
 
 // newPodController builds Virtual Kubelet's pod controller. Its informers of ConfigMaps, Secrets and Services are never

@@ -15,6 +15,7 @@ import (
 
 	"wolfpack/errs"
 	"wolfpack/provider"
+	"wolfpack/provider/kubelet"
 	"wolfpack/provider/logging"
 	"wolfpack/provider/metrics"
 	"wolfpack/provider/portlayer/vcenter"
@@ -36,12 +37,13 @@ type nodeOptions struct {
 	vch, name, address, kubeconfig string
 	maxPods                        int
 	systemNamespace                string
+	kubelet                        kubelet.Options
 	log                            logging.Config
 	health                         string
 }
 
 func newNodeCommand() *cobra.Command {
-	var o nodeOptions
+	o := nodeOptions{kubelet: kubelet.Options{Port: kubelet.DefaultPort}}
 	conn := &connection{Config: vsphere.ConfigFromEnv()}
 	cmd := &cobra.Command{
 		Use:   "node --vch NAME",
@@ -53,6 +55,10 @@ is what the VCH's resource pool may use.
 
 It runs until it is interrupted. Its pods run on without it; when it is started again, it finds
 them by what their VMs say of themselves.
+
+It serves kubectl logs, exec, attach and port-forward, and metrics, on the node's kubelet endpoint.
+The cluster signs its certificate; unless something in the cluster approves such requests, an admin
+does: kubectl get csr, kubectl certificate approve NAME.
 
 Where OTEL_EXPORTER_OTLP_ENDPOINT names an OpenTelemetry collector, it sends traces there; all of
 OpenTelemetry's standard variables are heeded.`,
@@ -66,6 +72,7 @@ OpenTelemetry's standard variables are heeded.`,
 	conn.Flags(cmd.Flags())
 	o.log.Flags(cmd.Flags())
 	cmd.Flags().StringVar(&o.health, "health-address", "", "where to answer /healthz over plain HTTP, such as :8081, for whoever restarts what has died (default nowhere)")
+	o.kubelet.Flags(cmd.Flags())
 	flags := cmd.Flags()
 	flags.StringVar(&o.vch, "vch", "", "virtual container host to run pods in (required)")
 	flags.StringVar(&o.name, "node-name", "", "name of the node in Kubernetes (default wolfpack-NAME)")
@@ -93,6 +100,7 @@ func runNode(ctx context.Context, config vsphere.Config, o nodeOptions) error {
 		return err
 	}
 	options.Metrics = metrics.New()
+	options.Kubelet.Metrics = options.Metrics.Handler()
 	if options.Traces, err = tracing.Start(ctx, options.NodeName); err != nil {
 		return err
 	}
@@ -134,11 +142,17 @@ func (o nodeOptions) complete() (provider.Options, error) {
 	if o.maxPods < 1 {
 		return provider.Options{}, errs.New(op, errs.Invalid, "max-pods is %d, want at least 1", o.maxPods)
 	}
+	if err := o.kubelet.Validate(); err != nil {
+		return provider.Options{}, err
+	}
 	client, err := o.kubernetes()
 	if err != nil {
 		return provider.Options{}, errs.New(op, errs.Invalid, "%w", err)
 	}
-	return provider.Options{NodeName: o.name, VCH: o.vch, Address: o.address, MaxPods: o.maxPods, Client: client, SystemNamespace: o.systemNamespace}, nil
+	return provider.Options{
+		NodeName: o.name, VCH: o.vch, Address: o.address, MaxPods: o.maxPods, Client: client, SystemNamespace: o.systemNamespace,
+		Kubelet: &o.kubelet,
+	}, nil
 }
 
 // kubernetes is a client of the cluster that kubectl would use too: that of the flag, KUBECONFIG or ~/.kube/config, or else

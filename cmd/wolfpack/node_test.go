@@ -24,6 +24,9 @@ func TestNodeRefusesBadInput(t *testing.T) {
 		"no pods at all":     {[]string{"--vch", "web", "--max-pods", "0"}, "max-pods is 0, want at least 1"},
 		"not a log format":   {[]string{"--vch", "web", "--log-format", "xml"}, `log-format is "xml", want one of text, json`},
 		"health address":     {[]string{"--vch", "web", "--health-address", "here"}, `health-address "here": `},
+		"kubelet port":       {[]string{"--vch", "web", "--kubelet-port", "-1"}, "kubelet-port is -1, want a TCP port, or 0"},
+		"kubelet address":    {[]string{"--vch", "web", "--kubelet-address", "here"}, `kubelet-address "here" is no IP address`},
+		"half a certificate": {[]string{"--vch", "web", "--tls-cert-file", "a.crt"}, "want both or neither"},
 		"an argument":        {[]string{"web"}, `unknown command "web"`},
 		"max-pods no number": {[]string{"--max-pods", "many"}, `invalid argument "many"`},
 	}

@@ -9,8 +9,10 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,12 +23,14 @@ import (
 	"k8s.io/apiserver/pkg/server/dynamiccertificates"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/util/cert"
-	csr "k8s.io/client-go/util/certificate"
+	"k8s.io/client-go/util/certificate"
+	"k8s.io/client-go/util/certificate/csr"
+	"k8s.io/client-go/util/keyutil"
 	"k8s.io/klog/v2"
 )
 
-// certificate is the endpoint's own: where it comes from, and how it stays valid.
-type certificate interface {
+// servingCertificate is the endpoint's own: where it comes from, and how it stays valid.
+type servingCertificate interface {
 	// Get returns the present certificate, for a TLS handshake.
 	Get(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	// Ready is closed when Get has one to return.
@@ -36,12 +40,16 @@ type certificate interface {
 }
 
 // newCertificate returns the certificate that the configuration asks for.
-func newCertificate(c Config) (certificate, error) {
+func newCertificate(c Config) (servingCertificate, error) {
 	switch {
 	case c.CertFile != "":
 		return newFileCertificate(c.CertFile, c.KeyFile)
 	case c.SelfSigned:
-		return newSelfSignedCertificate(c.NodeName, c.Addresses)
+		own, err := newSelfSignedCertificate(c.NodeName, c.Addresses)
+		if err != nil {
+			return nil, err
+		}
+		return own, nil
 	default:
 		return newSignedCertificate(c)
 	}
@@ -65,7 +73,7 @@ type fileCertificate struct {
 	current atomic.Pointer[tls.Certificate]
 }
 
-func newFileCertificate(certFile, keyFile string) (certificate, error) {
+func newFileCertificate(certFile, keyFile string) (servingCertificate, error) {
 	if _, err := tls.LoadX509KeyPair(certFile, keyFile); err != nil {
 		return nil, fmt.Errorf("tls-cert-file %s, tls-private-key-file %s: %w", certFile, keyFile, err)
 	}
@@ -102,7 +110,7 @@ type selfSignedCertificate struct {
 	current *tls.Certificate
 }
 
-func newSelfSignedCertificate(node string, addresses []corev1.NodeAddress) (certificate, error) {
+func newSelfSignedCertificate(node string, addresses []corev1.NodeAddress) (*selfSignedCertificate, error) {
 	names, ips := split(addresses)
 	s := &selfSignedCertificate{make: func() (*tls.Certificate, error) {
 		certPEM, keyPEM, err := cert.GenerateSelfSignedCertKey(node, ips, names)
@@ -133,18 +141,33 @@ func (s *selfSignedCertificate) Run(ctx context.Context) { <-ctx.Done() }
 
 // signedCertificate is signed by the cluster, by way of a CertificateSigningRequest that somebody has to approve: an admin,
 // or a controller that a cluster has for it. Kubernetes approves none of this signer by itself. It is renewed in the last
-// third of its life. It is its own store, to learn when there is a new one.
+// third of its life, and when it is for other addresses than the node has.
+//
+// Before that the endpoint signs for itself: a health check wants no more, nor does a cluster that verifies no kubelet.
+//
+// client-go's certificate.Manager does the same, but it cannot be stopped while it waits for the time to renew.
 type signedCertificate struct {
-	csr.Store // where it is kept: files or memory
+	*selfSignedCertificate // until there is another
 
-	node    string
-	manager csr.Manager
+	client   kubernetes.Interface
+	store    certificate.Store // where it is kept: files or memory
+	template *x509.CertificateRequest
+
 	current atomic.Pointer[tls.Certificate]
+	due     time.Time // when it must be renewed; Run's alone
 	ready   chan struct{}
 	once    sync.Once // closes ready
 }
 
-func newSignedCertificate(c Config) (certificate, error) {
+// Pauses between two requests that were denied, failed or forgotten, and how long one waits for approval. Kubernetes removes
+// a request that waits for a day.
+const (
+	firstRequestPause = 2 * time.Second
+	lastRequestPause  = time.Minute
+	approvalTimeout   = 24 * time.Hour
+)
+
+func newSignedCertificate(c Config) (servingCertificate, error) {
 	names, ips := split(c.Addresses)
 	if len(ips) == 0 {
 		return nil, errors.New("the node has no IP address that a certificate could be for")
@@ -153,91 +176,154 @@ func newSignedCertificate(c Config) (certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cert-dir %s: %w", c.CertDir, err)
 	}
-	s := &signedCertificate{Store: store, node: c.NodeName, ready: make(chan struct{})}
-	s.manager, err = csr.NewManager(&csr.Config{
-		Name:        "kubelet-serving " + c.NodeName,
-		ClientsetFn: func(*tls.Certificate) (kubernetes.Interface, error) { return c.Client, nil },
-		SignerName:  certificatesv1.KubeletServingSignerName,
-		GetUsages:   csr.DefaultKubeletServingGetUsages,
-		// The signer insists on this name and organization, whoever asks. That it is compared with what was signed before,
-		// so that new addresses get a new certificate, is GetTemplate's difference to Template.
-		GetTemplate: func() *x509.CertificateRequest {
-			return &x509.CertificateRequest{
-				Subject:  pkix.Name{CommonName: "system:node:" + c.NodeName, Organization: []string{"system:nodes"}},
-				DNSNames: names, IPAddresses: ips,
-			}
-		},
-		CertificateStore: s,
-	})
+	own, err := newSelfSignedCertificate(c.NodeName, c.Addresses)
 	if err != nil {
 		return nil, err
+	}
+	s := &signedCertificate{
+		selfSignedCertificate: own, client: c.Client, store: store, ready: make(chan struct{}),
+		// The signer insists on this name and organization, whoever asks.
+		template: &x509.CertificateRequest{
+			Subject:  pkix.Name{CommonName: "system:node:" + c.NodeName, Organization: []string{"system:nodes"}},
+			DNSNames: names, IPAddresses: ips,
+		},
+	}
+	kept, err := store.Current()
+	if none := new(certificate.NoCertKeyError); err != nil && !errors.As(err, &none) {
+		return nil, fmt.Errorf("cert-dir %s: %w", c.CertDir, err)
+	}
+	if err == nil && time.Now().Before(kept.Leaf.NotAfter) {
+		s.use(kept)
 	}
 	return s, nil
 }
 
-// Current is the certificate of an earlier start.
-func (s *signedCertificate) Current() (*tls.Certificate, error) { return s.use(s.Store.Current()) }
-
-// Update takes a new certificate.
-func (s *signedCertificate) Update(certPEM, keyPEM []byte) (*tls.Certificate, error) {
-	return s.use(s.Store.Update(certPEM, keyPEM))
+// use presents a certificate from now on.
+func (s *signedCertificate) use(pair *tls.Certificate) {
+	s.current.Store(pair)
+	s.due = renewal(pair.Leaf, s.template)
+	s.once.Do(func() { close(s.ready) })
 }
 
-func (s *signedCertificate) use(pair *tls.Certificate, err error) (*tls.Certificate, error) {
-	if err == nil && time.Now().Before(pair.Leaf.NotAfter) {
-		s.current.Store(pair)
-		s.once.Do(func() { close(s.ready) })
+// renewal is when a certificate must be renewed: at once if it is not what the template asks for, else at a random time in
+// the last third of its life, so that the nodes of a cluster do not all ask together.
+func renewal(leaf *x509.Certificate, template *x509.CertificateRequest) time.Time {
+	fits := leaf.Subject.CommonName == template.Subject.CommonName
+	for _, name := range template.DNSNames {
+		fits = fits && slices.Contains(leaf.DNSNames, name)
 	}
-	return pair, err
+	for _, ip := range template.IPAddresses {
+		fits = fits && slices.ContainsFunc(leaf.IPAddresses, ip.Equal)
+	}
+	if !fits {
+		return time.Time{}
+	}
+	life := float64(leaf.NotAfter.Sub(leaf.NotBefore))
+	return leaf.NotBefore.Add(time.Duration(life * (0.7 + 0.2*rand.Float64())))
 }
 
-func (s *signedCertificate) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+func (s *signedCertificate) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if current := s.current.Load(); current != nil {
 		return current, nil
 	}
-	return nil, fmt.Errorf("node %s has no serving certificate: its CertificateSigningRequest waits for approval", s.node)
+	return s.selfSignedCertificate.Get(hello)
 }
 
 func (s *signedCertificate) Ready() <-chan struct{} { return s.ready }
 
-// Run requests certificates, and says once that one is missed, and once that it is there.
+// Run requests a certificate whenever one is due. It says once that one is missed.
 func (s *signedCertificate) Run(ctx context.Context) {
-	if ctx.Err() != nil {
-		return
-	}
 	logger := klog.FromContext(ctx)
-	s.manager.Start()
-	defer s.manager.Stop()
-	if s.current.Load() == nil {
-		logger.Info("The kubelet endpoint waits for its certificate; until then kubectl logs, exec, attach and port-forward get a "+
-			"TLS error. Approve its request: kubectl get csr, kubectl certificate approve NAME",
-			"signer", certificatesv1.KubeletServingSignerName, "subject", "system:node:"+s.node)
+	if s.current.Load() == nil && ctx.Err() == nil {
+		logger.Info("The kubelet endpoint waits for its certificate; until then an API server that verifies kubelets answers kubectl logs, "+
+			"exec, attach and port-forward with a TLS error. Approve the request: kubectl get csr, kubectl certificate approve NAME",
+			"signer", certificatesv1.KubeletServingSignerName, "subject", s.template.Subject.CommonName)
 	}
+	for pause := firstRequestPause; sleep(ctx, time.Until(s.due)); {
+		err := s.request(ctx)
+		if err == nil {
+			pause = firstRequestPause
+			logger.Info("The kubelet endpoint has a certificate", "until", s.current.Load().Leaf.NotAfter)
+			continue
+		}
+		if ctx.Err() == nil {
+			logger.Error(err, "The kubelet endpoint got no certificate and asks again", "after", pause)
+		}
+		if !sleep(ctx, pause) {
+			return
+		}
+		pause = min(2*pause, lastRequestPause)
+	}
+}
+
+// request asks for a certificate, with a key of its own, and waits until it is signed.
+func (s *signedCertificate) request(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, approvalTimeout)
+	defer cancel()
+	keyPEM, err := keyutil.MakeEllipticPrivateKeyPEM()
+	if err != nil {
+		return err
+	}
+	key, err := keyutil.ParsePrivateKeyPEM(keyPEM)
+	if err != nil {
+		return err
+	}
+	request, err := cert.MakeCSRFromTemplate(key, s.template)
+	if err != nil {
+		return err
+	}
+	name, uid, err := csr.RequestCertificateWithContext(ctx, s.client, request, "", certificatesv1.KubeletServingSignerName, nil,
+		certificate.DefaultKubeletServingGetUsages(key), key)
+	if err != nil {
+		return err
+	}
+	signed, err := csr.WaitForCertificate(ctx, s.client, name, uid)
+	if err != nil {
+		return fmt.Errorf("certificate signing request %s: %w", name, err)
+	}
+	pair, err := s.store.Update(signed, keyPEM)
+	if err != nil {
+		return fmt.Errorf("keep the certificate: %w", err)
+	}
+	s.use(pair)
+	if s.due.IsZero() {
+		return fmt.Errorf("certificate signing request %s: what was signed is not what it asks for", name)
+	}
+	return nil
+}
+
+// sleep returns whether the time passed before ctx ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
 	select {
-	case <-s.ready:
-		logger.Info("The kubelet endpoint has a certificate", "until", s.current.Load().Leaf.NotAfter)
+	case <-timer.C:
+		return true
 	case <-ctx.Done():
+		return false
 	}
-	<-ctx.Done()
 }
 
 // newStore is where a certificate is kept: files with the node's name in dir, or memory.
-func newStore(dir, node string) (csr.Store, error) {
+func newStore(dir, node string) (certificate.Store, error) {
 	if dir == "" {
 		return &memoryStore{}, nil
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	return csr.NewFileStore("kubelet-server-"+node, dir, dir, "", "")
+	return certificate.NewFileStore("kubelet-server-"+node, dir, dir, "", "")
 }
 
-// memoryStore keeps a certificate while the program runs. Its manager calls it from one goroutine at a time.
+// memoryStore keeps a certificate while the program runs.
 type memoryStore struct{ pair *tls.Certificate }
 
 func (m *memoryStore) Current() (*tls.Certificate, error) {
 	if m.pair == nil {
-		none := csr.NoCertKeyError("none was signed since the start")
+		none := certificate.NoCertKeyError("none was signed since the start")
 		return nil, &none
 	}
 	return m.pair, nil

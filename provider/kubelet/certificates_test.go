@@ -5,6 +5,8 @@ package kubelet
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -74,6 +76,38 @@ func TestSelfSignedCertificate(t *testing.T) {
 	renewed, err := presented(t, w.server)
 	require.NoError(t, err)
 	require.NotEqual(t, found.SerialNumber, renewed.SerialNumber, "it is renewed before it expires")
+}
+
+func TestRenewal(t *testing.T) {
+	ca, err := pki.NewCA("cluster")
+	require.NoError(t, err)
+	pair, err := ca.Server("system:node:n1", "n1", "127.0.0.1")
+	require.NoError(t, err)
+	signed, err := pair.TLS()
+	require.NoError(t, err)
+	leaf := signed.Leaf
+	cases := map[string]struct {
+		template x509.CertificateRequest
+		fits     bool
+	}{
+		"as signed":       {x509.CertificateRequest{Subject: leaf.Subject, DNSNames: []string{"n1"}, IPAddresses: leaf.IPAddresses}, true},
+		"fewer addresses": {x509.CertificateRequest{Subject: leaf.Subject, IPAddresses: leaf.IPAddresses}, true},
+		"another node":    {x509.CertificateRequest{Subject: pkix.Name{CommonName: "system:node:n2"}, IPAddresses: leaf.IPAddresses}, false},
+		"another address": {x509.CertificateRequest{Subject: leaf.Subject, IPAddresses: []net.IP{net.IPv6loopback}}, false},
+		"another name":    {x509.CertificateRequest{Subject: leaf.Subject, DNSNames: []string{"n2"}}, false},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			due := renewal(leaf, &tc.template)
+			if !tc.fits {
+				require.Zero(t, due, "at once")
+				return
+			}
+			life := leaf.NotAfter.Sub(leaf.NotBefore)
+			require.True(t, due.After(leaf.NotBefore.Add(life*69/100)), "%v", due)
+			require.True(t, due.Before(leaf.NotBefore.Add(life*91/100)), "%v", due)
+		})
+	}
 }
 
 func TestTLSHasALowerBound(t *testing.T) {

@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/klog/v2"
@@ -69,8 +70,7 @@ type Options struct {
 	// CertFile and KeyFile are the serving certificate, read again when they change (--tls-cert-file,
 	// --tls-private-key-file). Without them the cluster signs one.
 	CertFile, KeyFile string
-	// SelfSigned makes the endpoint sign its own certificate instead, which no client can verify
-	// (--rotate-server-certificates=false).
+	// SelfSigned makes the endpoint sign its own certificate instead, which no client can verify (--tls-self-signed).
 	SelfSigned bool
 	// CertDir is the folder that keeps the certificate which the cluster signed; empty for memory only, so that each start
 	// asks for a new one (--cert-dir).
@@ -80,8 +80,20 @@ type Options struct {
 	ClientCAFile string
 	// Metrics answers /metrics; nil for nothing.
 	Metrics http.Handler
-	// Profiling answers /debug/pprof.
+	// Profiling answers /debug/pprof (--profiling).
 	Profiling bool
+}
+
+// Flags adds the flags of the options, whose values so far are the defaults. They have the kubelet's names where it has them.
+func (o *Options) Flags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.Address, "kubelet-address", o.Address, "IP address that the node's kubelet endpoint listens on (default all)")
+	flags.IntVar(&o.Port, "kubelet-port", o.Port, "port of the node's kubelet endpoint, 0 for a free one")
+	flags.StringVar(&o.CertFile, "tls-cert-file", o.CertFile, "certificate of the kubelet endpoint, read again when it changes (default one that the cluster signs, whose CertificateSigningRequest must be approved)")
+	flags.StringVar(&o.KeyFile, "tls-private-key-file", o.KeyFile, "private key of --tls-cert-file")
+	flags.BoolVar(&o.SelfSigned, "tls-self-signed", o.SelfSigned, "let the kubelet endpoint sign its own certificate, for clusters that do not verify it")
+	flags.StringVar(&o.CertDir, "cert-dir", o.CertDir, "folder that keeps the certificate which the cluster signed (default none: each start asks for a new one)")
+	flags.StringVar(&o.ClientCAFile, "client-ca-file", o.ClientCAFile, "authorities for client certificates of the kubelet endpoint, read again when they change (default the cluster's)")
+	flags.BoolVar(&o.Profiling, "profiling", o.Profiling, "serve /debug/pprof on the kubelet endpoint, to those who may get nodes/proxy")
 }
 
 // Config is what a Server needs.
@@ -99,7 +111,7 @@ type Server struct {
 	config   Config
 	listener net.Listener
 	clients  clientCA
-	serving  certificate
+	serving  servingCertificate
 	handler  http.Handler
 	requests sync.WaitGroup // those that are being answered, streams among them
 }
@@ -149,8 +161,10 @@ func (o Options) Validate() error {
 		return errs.New(op, errs.Invalid, "kubelet-address %q is no IP address, want one of this machine's, or none for all", o.Address)
 	case (o.CertFile == "") != (o.KeyFile == ""):
 		return errs.New(op, errs.Invalid, "tls-cert-file is %q and tls-private-key-file is %q, want both or neither", o.CertFile, o.KeyFile)
+	case o.SelfSigned && o.CertFile != "":
+		return errs.New(op, errs.Invalid, "tls-self-signed and tls-cert-file %s are both given, want one of them", o.CertFile)
 	case o.CertDir != "" && (o.SelfSigned || o.CertFile != ""):
-		return errs.New(op, errs.Invalid, "cert-dir is %q, but it keeps only a certificate that the cluster signs: leave it out, or tls-cert-file and rotate-server-certificates", o.CertDir)
+		return errs.New(op, errs.Invalid, "cert-dir is %q, but it keeps only a certificate that the cluster signs: leave it out, or tls-cert-file and tls-self-signed", o.CertDir)
 	default:
 		return nil
 	}
@@ -159,7 +173,7 @@ func (o Options) Validate() error {
 // Port is the port that the endpoint listens on.
 func (s *Server) Port() int { return s.listener.Addr().(*net.TCPAddr).Port }
 
-// Ready is closed when there is a certificate to answer with, which may need an admin's approval first.
+// Ready is closed when there is the certificate that was asked for, which may need an admin's approval first.
 func (s *Server) Ready() <-chan struct{} { return s.serving.Ready() }
 
 // Close gives up a server that never ran.

@@ -94,6 +94,7 @@ func TestListenRefuses(t *testing.T) {
 		"not a certificate": {func(c *Config) { c.CertFile = w.file("tls.key") }, "failed to find certificate"},
 		"no client CA":      {func(c *Config) { c.ClientCAFile = w.file("none") }, "client-ca-file"},
 		"empty client CA":   {func(c *Config) { c.ClientCAFile = w.file("empty") }, "does not contain any valid"},
+		"files and own":     {func(c *Config) { c.SelfSigned = true }, "are both given, want one of them"},
 		"files and folder":  {func(c *Config) { c.CertDir = w.dir }, "it keeps only a certificate that the cluster signs"},
 		"folder is a file":  {func(c *Config) { c.CertFile, c.KeyFile, c.CertDir = "", "", w.file("empty") }, "cert-dir"},
 		"no addresses":      {func(c *Config) { c.CertFile, c.KeyFile, c.Addresses = "", "", nil }, "no IP address that a certificate could be for"},

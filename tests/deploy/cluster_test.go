@@ -25,6 +25,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"wolfpack/provider"
+	"wolfpack/provider/kubelet"
 	"wolfpack/provider/portlayer/vcenter"
 	"wolfpack/tests/kube"
 	"wolfpack/tests/vcsim"
@@ -221,6 +222,7 @@ func runNode(t *testing.T, client kubernetes.Interface) (stop func()) {
 		done <- provider.Run(ctx, provider.Options{
 			NodeName: "web", VCH: host.Name, Address: "127.0.0.1", MaxPods: 10, Client: client, SystemNamespace: namespace,
 			Portlayer: vcenter.New(session.Client, vcenter.TargetOf(host)), Ready: func() { close(ready) },
+			Kubelet: &kubelet.Options{Address: "127.0.0.1"},
 		})
 	}()
 	select {

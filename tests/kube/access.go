@@ -97,7 +97,7 @@ func (c *ControlPlane) makeCertificates(context.Context) error {
 		{"etcd-client", client(c.etcdCA, "kube-apiserver")},
 		{"apiserver", server(c.ca, "localhost", serviceIP,
 			"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")},
-		{"kubelet-client", client(c.ca, "kube-apiserver-kubelet-client")},
+		{"kubelet-client", client(c.ca, kubeletClient)},
 		{"service-account", client(c.ca, "service-account")}, // only its key is used
 	} {
 		pair, err := f.make()
@@ -124,6 +124,26 @@ func firstIP(cidr string) (string, error) {
 	ip := ipnet.IP
 	ip[len(ip)-1]++
 	return ip.String(), nil
+}
+
+// kubeletClient is the user that the apiserver is towards kubelets.
+const kubeletClient = "kube-apiserver-kubelet-client"
+
+// allowKubeletClient lets the apiserver use kubelets, by the role that Kubernetes has for it and binds to nobody.
+func (c *ControlPlane) allowKubeletClient(ctx context.Context) error {
+	client, err := c.client()
+	if err != nil {
+		return fmt.Errorf("allow the apiserver to use kubelets: %w", err)
+	}
+	_, err = client.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: kubeletClient},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "system:kubelet-api-admin"},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: kubeletClient}},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return fmt.Errorf("allow the apiserver to use kubelets: %w", err)
+	}
+	return nil
 }
 
 // allowNodes applies NodeRBAC.

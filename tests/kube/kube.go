@@ -61,7 +61,7 @@ func Start(ctx context.Context, opts Options) (*ControlPlane, error) {
 	}
 	c := &ControlPlane{opts: opts, pids: map[string]int{}}
 	for _, step := range []func(context.Context) error{
-		c.makeCertificates, c.startEtcd, c.startAPIServer, c.writeKubeconfigs, c.startControllers, c.waitReady, c.allowNodes,
+		c.makeCertificates, c.startEtcd, c.startAPIServer, c.writeKubeconfigs, c.startControllers, c.waitReady, c.allowKubeletClient, c.allowNodes,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("start control plane: %w", err), c.Stop(context.WithoutCancel(ctx)))

@@ -98,8 +98,10 @@ func Up(ctx context.Context, opts Options) (*Lab, error) {
 		{"vCenter of GOVC_URL", opts.VCenter != VCenterEnv, l.useVCenter},
 		{"registry", opts.NoRegistry, l.startRegistry},
 		{"virtual container host " + opts.VCH, opts.NoVCH, l.createVCH},
+		{"approver of kubelet certificates", opts.NoNode && opts.Kubeconfig != "", l.approveCertificates},
 		{"virtual node " + opts.Node, opts.NoNode, l.startNode},
 		{"node is ready", opts.NoNode, l.waitNode},
+		{"kubelet endpoint has a certificate", opts.NoNode || opts.Kubeconfig != "", l.waitEndpoint},
 		{"ready file", opts.ReadyFile == "", l.writeReadyFile},
 	})
 	if err != nil {

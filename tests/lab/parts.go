@@ -143,7 +143,7 @@ func (l *Lab) startNode(ctx context.Context) error {
 		l.group.Add(newUndo(l.deleteNode))
 	}
 	p, err := process.Start(process.Spec{
-		Name: "node", Path: l.opts.Binaries.Wolfpack, Args: nodeArgs(l.opts.VCH, kubeconfig, l.opts.Node, address),
+		Name: "node", Path: l.opts.Binaries.Wolfpack, Args: nodeArgs(l.opts.VCH, kubeconfig, l.opts.Node, address, l.path("node")),
 		Log: l.log("node"), Env: l.env(),
 	})
 	if err != nil {
@@ -157,10 +157,10 @@ func (l *Lab) startNode(ctx context.Context) error {
 // How the lab calls wolfpack.
 func vchCreateArgs(name string) []string { return []string{"vch", "create", name} }
 func vchDeleteArgs(name string) []string { return []string{"vch", "delete", name, "--force"} } // with pods left over
-func nodeArgs(vch, kubeconfig, node, address string) []string {
-	args := []string{"node", "--vch", vch, "--kubeconfig", kubeconfig, "--node-name", node}
+func nodeArgs(vch, kubeconfig, node, address, certificates string) []string {
+	args := []string{"node", "--vch", vch, "--kubeconfig", kubeconfig, "--node-name", node, "--kubelet-port", "0", "--cert-dir", certificates}
 	if address != "" {
-		args = append(args, "--address", address)
+		args = append(args, "--address", address, "--kubelet-address", address)
 	}
 	return args
 }

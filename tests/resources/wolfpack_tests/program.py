@@ -37,7 +37,7 @@ class Node:
         """Start the process. It stays in Robot's process group, so that whoever ends Robot ends it too."""
         lab = lab_clients.lab
         argv = [lab.binaries["wolfpack"], "node", "--vch", self.vch, "--kubeconfig", lab.kubeconfig]
-        argv += ["--node-name", self.name]
+        argv += ["--node-name", self.name, "--kubelet-port", "0"]
         self.log.parent.mkdir(exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(argv, env=lab.env(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
