@@ -186,11 +186,13 @@ func (p *Provider) GetPods(context.Context) ([]*corev1.Pod, error) {
 // NotifyPods sets who is told of changed pods. It is called once; see Announce.
 func (p *Provider) NotifyPods(_ context.Context, notify func(*corev1.Pod)) { p.notices.to(notify) }
 
-// Announce tells Virtual Kubelet of every pod there is. It is for when Virtual Kubelet has begun to listen: what changed
-// while no provider ran, it would learn of at the next change only.
+// Announce tells Virtual Kubelet of every pod there is, and looks at each again. It is for when Virtual Kubelet has begun to
+// listen, and the lister has the pods: what changed while no provider ran, Virtual Kubelet would learn of at the next change
+// only; and a VM that a killed provider made and did not start looked like an orphan until now.
 func (p *Provider) Announce() {
 	for _, e := range p.cache.all() {
 		p.notices.add(e.pod.UID)
+		p.queues.add(e.pod.UID)
 	}
 }
 

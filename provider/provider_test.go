@@ -541,6 +541,31 @@ func TestWhatHappenedWhileNoProviderRan(t *testing.T) {
 	w.awaitPhase(pod.UID, corev1.PodSucceeded)
 }
 
+// A provider was killed between making a VM and starting it. The next one hears of the VM before it hears of the pod.
+func TestAVMThatWasNeverStarted(t *testing.T) {
+	w := newWorld(t)
+	w.stop()
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", UID: "u-1"},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "app:1"}}},
+	}
+	spec, err := operations.Spec(pod, "v", "")
+	require.NoError(t, err)
+	_, err = w.host.Create(t.Context(), spec)
+	require.NoError(t, err)
+	w.restart(func(c *Config) { c.Reconcile = time.Hour })
+	w.awaitThat("the VM was looked at without the pod", func() bool {
+		w.queues.mu.Lock()
+		defer w.queues.mu.Unlock()
+		return len(w.queues.again) == 0
+	})
+	require.Equal(t, portlayer.Off, w.vm().State, "it might be an orphan")
+	require.NoError(t, w.client.Tracker().Add(pod))
+	require.NoError(t, w.lister.Add(pod))
+	w.Announce()
+	w.awaitPhase(pod.UID, corev1.PodRunning)
+}
+
 func TestStopWaitsForWhatHasBegun(t *testing.T) {
 	creating, proceed := make(chan struct{}), make(chan struct{})
 	w := newWorld(t, holding(creating, proceed))
