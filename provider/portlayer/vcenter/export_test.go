@@ -17,7 +17,7 @@ func (v *VCenter) Hurry(l Limits) {
 			*limit = to
 		}
 	}
-	v.limits.poll = time.Second
+	v.limits.poll, v.limits.silence = time.Second, time.Second
 	v.limits.rewatch.Cap = v.limits.rewatch.Duration
 }
 

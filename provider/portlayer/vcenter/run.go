@@ -20,6 +20,7 @@ import (
 type limits struct {
 	request time.Duration // for the answer to one request: a task is begun within a second, or not at all
 	poll    time.Duration // for news, by vCenter's own clock; proxies cut silent connections after a minute or more
+	silence time.Duration // beyond poll, until a vCenter that does not even say that there is no news counts as away
 	task    time.Duration // for a task to end
 	slot    time.Duration // for a task to end before it gives its slot to another: one that is stuck must not keep it
 	abandon time.Duration // for a task to end after its caller has gone, such as that which starts a pod now deleted
@@ -31,6 +32,7 @@ type limits struct {
 var defaultLimits = limits{
 	request: time.Minute,
 	poll:    50 * time.Second,
+	silence: 20 * time.Second,
 	task:    5 * time.Minute,
 	slot:    30 * time.Second,
 	abandon: 20 * time.Second,

@@ -80,7 +80,7 @@ func (v *VCenter) watch(ctx context.Context, sink func(portlayer.Update)) error 
 
 // poll waits for updates. A vCenter that does not even say that there are none is gone, though its connection is open.
 func (v *VCenter) poll(ctx context.Context, request *types.WaitForUpdatesEx) (*types.WaitForUpdatesExResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, v.limits.poll+v.limits.request)
+	ctx, cancel := context.WithTimeout(ctx, v.limits.poll+v.limits.silence)
 	defer cancel()
 	return methods.WaitForUpdatesEx(ctx, v.client, request)
 }
