@@ -52,7 +52,7 @@ func Connect(ctx context.Context, config Config) (*Client, error) {
 	}
 	transport := soap.NewClient(target, config.Insecure)
 	transport.DefaultTransport().MaxIdleConnsPerHost = idleConnections
-	transport.UserAgent = "wolfpack/" + version.Get().Version
+	transport.UserAgent = config.userAgent()
 	if config.CACerts != "" {
 		if err := transport.SetRootCAs(config.CACerts); err != nil {
 			return nil, errs.New(op, errs.Invalid, "CA certificates %q: %w; give PEM files with --tls-ca-certs or GOVC_TLS_CA_CERTS", config.CACerts, err)
@@ -116,6 +116,14 @@ func (c *Client) login(ctx context.Context) error {
 func password(u *url.URL) string {
 	password, _ := u.User.Password()
 	return password
+}
+
+func (c Config) userAgent() string {
+	agent := "wolfpack/" + version.Get().Version
+	if c.Purpose != "" {
+		agent += " (" + c.Purpose + ")"
+	}
+	return agent
 }
 
 // target is the URL with the user and password to use.

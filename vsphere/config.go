@@ -24,6 +24,7 @@ type Config struct {
 	CACerts    string // list of PEM files of CAs to trust; flag --tls-ca-certs, GOVC_TLS_CA_CERTS
 	Datacenter string // name or inventory path; flag --datacenter, GOVC_DATACENTER
 
+	Purpose string   // what the session is for, which vCenter's list of sessions shows with the program's name and version
 	Observe Observer // is told of each request; nil is nobody
 }
 

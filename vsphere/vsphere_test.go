@@ -147,6 +147,14 @@ func TestLogoutEndsTheSessionAfterItsContext(t *testing.T) {
 	require.Equal(t, 1, server.Calls()["Logout"])
 }
 
+func TestASessionSaysWhatItIsFor(t *testing.T) {
+	server, config := start(t, simulator.VPX())
+	config.Purpose = "node web"
+	connect(t, config)
+	journal := server.Journal()
+	require.Regexp(t, `^wolfpack/\S+ \(node web\)$`, journal[len(journal)-1].Agent)
+}
+
 func TestFinderNeedsToKnowTheDatacenter(t *testing.T) {
 	model := simulator.VPX()
 	model.Datacenter = 2

@@ -106,6 +106,7 @@ func runNode(ctx context.Context, config vsphere.Config, o nodeOptions) error {
 	}
 	defer options.Traces.Stop(ctx)
 	config.Observe = vsphere.Observers(options.Metrics.Request, options.Traces.Request)
+	config.Purpose = "node " + options.NodeName
 	client, err := vsphere.Connect(ctx, config)
 	if err != nil {
 		return err
