@@ -94,6 +94,12 @@ func nodeLabels(config NodeConfig, host *portlayer.Host) map[string]string {
 	return all
 }
 
+// OwnLabel says whether a node has a label of that key of its own.
+func OwnLabel(key string) bool {
+	_, own := nodeLabels(NodeConfig{}, &portlayer.Host{Version: "any"})[key]
+	return own
+}
+
 func nodeAnnotations(config NodeConfig, host *portlayer.Host) map[string]string {
 	all := map[string]string{annotationTaints: formatTaints(config.Taints)}
 	if host != nil {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"net"
+	"os"
 	"strings"
 	"testing"
 
@@ -20,6 +21,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(asWolfpack) != "" {
+		main()
+		return
+	}
 	// Virtual Kubelet's tracing starts this one when it is loaded, and never ends it.
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"))
 }
@@ -85,7 +90,7 @@ func TestVersion(t *testing.T) {
 func TestHelpTeachesByExample(t *testing.T) {
 	t.Setenv("GOVC_PASSWORD", "hush")
 	t.Setenv("GOVC_URL", "https://u:hush@vc.example.com")
-	for _, command := range []string{"", "version", "vch", "vch create", "vch ls", "vch delete"} {
+	for _, command := range []string{"", "version", "vch", "vch create", "vch ls", "vch delete", "node"} {
 		help := works(t, append(strings.Fields(command), "--help")...)
 		require.Contains(t, help, "Examples:", command)
 		require.Contains(t, help, "  wolfpack "+command, command)

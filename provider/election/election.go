@@ -2,7 +2,7 @@
 
 // Package election lets one of several processes run a node while the others stand by, by a Lease in Kubernetes.
 //
-// The process that holds the Lease leads. It acts on nothing but by clients that Term fences: when the time is over for which
+// The process that holds the Lease leads. It acts on nothing but by clients that ask Term before each request: when the time is over for which
 // it last renewed the Lease, they refuse every request before it is sent, even if the process was frozen meanwhile and knows
 // of nothing yet. Nobody else takes over before that, so no two processes act at once. What a request that was on its way had
 // begun, the next leader finds: every create is idempotent.
