@@ -25,6 +25,7 @@ type entry struct {
 	failure  error             // why the pod cannot have a VM: it is Failed
 	troubled error             // what went wrong last, while it is tried again
 	since    time.Time         // when the picture last changed
+	missing  map[string]string // why a container cannot be made yet, by its name
 	told     *corev1.PodStatus // as Virtual Kubelet was told last
 	deadline time.Time         // when the pod must be off; zero unless it is being deleted
 
@@ -120,6 +121,11 @@ func (c *cache) created(uid types.UID, id portlayer.ID) {
 // fail says that the pod cannot have a VM.
 func (c *cache) fail(uid types.UID, err error) {
 	c.update(uid, false, func(e *entry) { e.failure = err })
+}
+
+// miss says why containers cannot be made yet.
+func (c *cache) miss(uid types.UID, missing map[string]string) {
+	c.update(uid, false, func(e *entry) { e.missing = missing })
 }
 
 // trouble says what went wrong, while it is tried again.

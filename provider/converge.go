@@ -30,11 +30,8 @@ func (p *Provider) observe(update portlayer.Update) {
 	}
 	received := cmp.Or(update.Received, time.Now())
 	for _, uid := range p.cache.observe(update) {
-		e, ok := p.cache.get(uid)
-		if !ok || e.vm == nil {
-			p.config.Guests.Forget(uid)
-		}
-		if ok && e.booting() {
+		p.follow(uid)
+		if e, ok := p.cache.get(uid); ok && e.booting() {
 			p.notices.addLater(uid)
 		} else {
 			p.notices.addSince(uid, received)
@@ -112,6 +109,9 @@ func (p *Provider) create(ctx context.Context, e entry) error {
 	if err := p.config.Admit(e.pod); err != nil {
 		return err
 	}
+	if !p.complete(e) {
+		return nil // until what is missing appears
+	}
 	id, err := p.creator.Create(ctx, e.pod)
 	if err != nil {
 		return err
@@ -137,6 +137,7 @@ func (p *Provider) delete(ctx context.Context, e entry) error {
 		return errs.New("provider.DeletePod", errs.Unavailable, "delete pod %s/%s from the API: %w", e.pod.Namespace, e.pod.Name, err)
 	}
 	p.cache.forget(e.pod.UID)
+	p.config.Guests.Forget(e.pod.UID)
 	return nil
 }
 

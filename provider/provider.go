@@ -101,6 +101,7 @@ func (p *Provider) Run(ctx context.Context) error {
 	defer p.config.Metrics.Collect(p.snapshot)()
 	group.Go(func() { p.notices.run(ctx, p.notify, p.config.Metrics.StatusDelivered) })
 	group.Go(func() { p.removeOrphans(ctx) })
+	group.Go(func() { p.config.Guests.Run(ctx, p.queues.add) })
 	watch := make(chan error, 1)
 	group.Go(func() { watch <- p.config.Portlayer.Watch(watching, p.listen(ctx)) })
 

@@ -93,7 +93,7 @@ func (w *world) restart(change ...func(*Config)) {
 	require.NoError(w.t, err)
 	config := Config{
 		VCH: "v", Portlayer: w.host, Pods: corev1listers.NewPodLister(w.lister), Client: w.client.CoreV1(),
-		Events: w.events, HostIP: "192.0.2.1", Retry: time.Millisecond, Guests: guests.New(authority), Reconcile: 5 * time.Millisecond,
+		Events: w.events, HostIP: "192.0.2.1", Retry: time.Millisecond, Guests: guests.New(guests.Config{Authority: authority, Client: w.client, Events: w.events, HostIPs: []string{"192.0.2.1"}}), Reconcile: 5 * time.Millisecond,
 	}
 	for _, c := range change {
 		c(&config)

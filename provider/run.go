@@ -85,7 +85,7 @@ func Run(ctx context.Context, o Options) error {
 	provider := New(Config{
 		Node: o.NodeName, VCH: o.VCH, Portlayer: o.Portlayer, Pods: pods.Core().V1().Pods().Lister(), Client: o.Client.CoreV1(),
 		Events: recorder, HostIP: o.Address, Admit: virtual.Admit, Observe: virtual.Observe,
-		Guests:  guests.New(authority),
+		Guests:  guests.New(guests.Config{Authority: authority, Client: o.Client, HostIPs: []string{o.Address}, Events: recorder}),
 		Metrics: o.Metrics.Node(o.NodeName), Traces: o.Traces,
 	})
 	podController, err := newPodController(o.Client, provider, pods, recorder)

@@ -84,16 +84,20 @@ func (c *cluster) run() (stop func()) {
 	}
 }
 
-func (c *cluster) create(name string) *corev1.Pod {
+func (c *cluster) create(name string, change ...func(*corev1.Pod)) *corev1.Pod {
 	c.t.Helper()
-	pod, err := c.client.CoreV1().Pods("default").Create(c.t.Context(), &corev1.Pod{
+	planned := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: corev1.PodSpec{
 			NodeName:    nodeName,
 			Tolerations: []corev1.Toleration{{Operator: corev1.TolerationOpExists}},
 			Containers:  []corev1.Container{{Name: "app", Image: "app:1"}},
 		},
-	}, metav1.CreateOptions{})
+	}
+	for _, c := range change {
+		c(planned)
+	}
+	pod, err := c.client.CoreV1().Pods("default").Create(c.t.Context(), planned, metav1.CreateOptions{})
 	require.NoError(c.t, err)
 	return pod
 }

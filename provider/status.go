@@ -38,6 +38,7 @@ func status(pod *corev1.Pod, e entry, hostIP string) corev1.PodStatus {
 		s = failed(pod, reasonVMGone, "The pod's VM is gone from vSphere, and Wolfpack did not remove it")
 	case e.vm == nil:
 		s = waiting(pod, "ContainerCreating", trouble(e))
+		lacking(&s, e.missing)
 	default:
 		s = ofVM(pod, e)
 	}

@@ -309,3 +309,44 @@ func FuzzExpand(f *testing.F) {
 		require.LessOrEqual(t, len(expand(text, known)), len(text), "unknown names stay")
 	})
 }
+
+func TestVolumes(t *testing.T) {
+	s := source()
+	s.ConfigMaps["conf"].BinaryData = map[string][]byte{"logo": {1}}
+	items := func(keys ...string) (all []corev1.KeyToPath) {
+		for _, key := range keys {
+			all = append(all, corev1.KeyToPath{Key: key, Path: key})
+		}
+		return all
+	}
+	name := func(name string) corev1.LocalObjectReference { return corev1.LocalObjectReference{Name: name} }
+	ofMap := func(c corev1.ConfigMapVolumeSource) corev1.VolumeSource { return corev1.VolumeSource{ConfigMap: &c} }
+	ofSecret := func(c corev1.SecretVolumeSource) corev1.VolumeSource { return corev1.VolumeSource{Secret: &c} }
+	projected := func(parts ...corev1.VolumeProjection) corev1.VolumeSource {
+		return corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: parts}}
+	}
+	for what, tc := range map[string]struct {
+		volume corev1.VolumeSource
+		want   string
+	}{
+		"neither":             {corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}, ""},
+		"all there":           {ofMap(corev1.ConfigMapVolumeSource{LocalObjectReference: name("conf"), Items: items("color", "logo")}), ""},
+		"a Secret that is":    {ofSecret(corev1.SecretVolumeSource{SecretName: "db"}), ""},
+		"no ConfigMap":        {ofMap(corev1.ConfigMapVolumeSource{LocalObjectReference: name("none")}), `configmap "none" not found`},
+		"optional":            {ofMap(corev1.ConfigMapVolumeSource{LocalObjectReference: name("none"), Optional: &yes}), ""},
+		"no Secret":           {ofSecret(corev1.SecretVolumeSource{SecretName: "none"}), `secret "none" not found`},
+		"no key":              {ofSecret(corev1.SecretVolumeSource{SecretName: "db", Items: items("password", "salt")}), "secret references non-existent key: salt"},
+		"optional key":        {ofSecret(corev1.SecretVolumeSource{SecretName: "db", Items: items("salt"), Optional: &yes}), ""},
+		"projected, all":      {projected(corev1.VolumeProjection{Secret: &corev1.SecretProjection{LocalObjectReference: name("db")}}, corev1.VolumeProjection{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{}}), ""},
+		"projected Secret":    {projected(corev1.VolumeProjection{Secret: &corev1.SecretProjection{LocalObjectReference: name("none")}}), `secret "none" not found`},
+		"projected ConfigMap": {projected(corev1.VolumeProjection{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: name("conf"), Items: items("shape")}}), "configmap references non-existent key: shape"},
+	} {
+		s.Pod.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: tc.volume}}
+		problems := Volumes(s)
+		if tc.want == "" {
+			require.Empty(t, problems, what)
+			continue
+		}
+		require.Equal(t, []Problem{{ReasonFailedMount, `MountVolume.SetUp failed for volume "v" : ` + tc.want, true}}, problems, what)
+	}
+}

@@ -25,10 +25,13 @@ const (
 	secret    kind = "Secret"
 )
 
+// word is the kind as the API server's messages have it.
+func (k kind) word() string { return strings.ToLower(string(k)) }
+
 // missing is the problem of an object that does not exist. Its reasons, like those of missingKey, are Virtual Kubelet's:
 // MandatorySecretNotFound, OptionalConfigMapKeyNotFound and so on.
 func missing(k kind, name string, optional *bool) Problem {
-	return problem(k, "NotFound", optional, fmt.Sprintf("%s %q not found", strings.ToLower(string(k)), name))
+	return problem(k, "NotFound", optional, fmt.Sprintf("%s %q not found", k.word(), name))
 }
 
 // missingKey is the problem of a key that an object does not have.

@@ -3,6 +3,7 @@
 package guests
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
@@ -21,6 +22,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
 	k8stesting "k8s.io/client-go/testing"
 
@@ -155,12 +157,13 @@ type listening struct {
 	connections atomic.Int32 // that were made
 }
 
-func listen(t *testing.T, authority *Authority) *listening {
+func listen(t *testing.T, authority *Authority, handler ...http.Handler) *listening {
 	t.Helper()
 	l := &listening{}
-	l.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	handler = append(handler, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, r.Proto+" "+r.TLS.PeerCertificates[0].Subject.CommonName)
 	}))
+	l.Server = httptest.NewUnstartedServer(handler[0])
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(authority.pem)
 	key, err := newAuthority(t).ClientCertificate() // any key of its own
@@ -208,9 +211,34 @@ func get(t *testing.T, g *Guests, vm *portlayer.VM) (string, error) {
 	return string(text), nil
 }
 
+// run runs guests until the test ends.
+func run(t *testing.T, config Config, changed ...func(types.UID)) *Guests {
+	t.Helper()
+	if config.Client == nil {
+		config.Client = fake.NewClientset()
+	}
+	config.Retry, config.Settle = time.Millisecond, time.Millisecond
+	g := New(config)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		g.Run(ctx, func(uid types.UID) {
+			for _, tell := range changed {
+				tell(uid)
+			}
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	return g
+}
+
 func TestReach(t *testing.T) {
 	authority := newAuthority(t)
-	g := New(authority)
+	g := run(t, Config{Authority: authority})
 	guest := listen(t, authority)
 	for range 3 {
 		text, err := get(t, g, guest.vm(t))
@@ -228,7 +256,7 @@ func TestReach(t *testing.T) {
 
 func TestReachRefusesAnotherGuest(t *testing.T) {
 	authority := newAuthority(t)
-	g := New(authority)
+	g := run(t, Config{Authority: authority})
 	announced, other := listen(t, authority), listen(t, authority)
 	vm := other.vm(t)
 	vm.Endpoint.SHA256 = announced.vm(t).Endpoint.SHA256
@@ -243,14 +271,14 @@ func TestReachRefusesAnotherGuest(t *testing.T) {
 
 func TestGuestRefusesAnotherProvider(t *testing.T) {
 	guest := listen(t, newAuthority(t))
-	g := New(newAuthority(t))
+	g := run(t, Config{Authority: newAuthority(t)})
 	_, err := get(t, g, guest.vm(t))
 	require.ErrorContains(t, err, "tls: unknown certificate authority")
 	g.Forget("u-1")
 }
 
 func TestReachWantsAGuestThatListens(t *testing.T) {
-	g := New(newAuthority(t))
+	g := run(t, Config{Authority: newAuthority(t)})
 	endpoint := &contract.Endpoint{Port: 10250}
 	for name, tc := range map[string]struct {
 		vm   *portlayer.VM

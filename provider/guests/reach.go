@@ -58,16 +58,21 @@ func (g *Guests) reach(vm *portlayer.VM) (*route, error) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return g.routeTo(vm, at), nil
+}
+
+// routeTo returns the route to the guest that listens at an address. The caller holds mu.
+func (g *Guests) routeTo(vm *portlayer.VM, at address) *route {
 	uid := types.UID(vm.UID)
 	if r := g.routes[uid]; r != nil {
 		if r.address == at {
-			return r, nil
+			return r
 		}
 		r.transport.CloseIdleConnections()
 	}
-	r := &route{address: at, transport: newTransport(g.authority, vm.VMName, at.sha256)}
+	r := &route{address: at, transport: newTransport(g.config.Authority, vm.VMName, at.sha256)}
 	g.routes[uid] = r
-	return r, nil
+	return r
 }
 
 // addressOf is where the VM's guest listens.
