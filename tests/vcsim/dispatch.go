@@ -130,23 +130,25 @@ func (s *Server) serveSDK(w http.ResponseWriter, r *http.Request) {
 
 // route makes the mux serve what the server serves itself; the simulator serves the rest.
 func (s *Server) route(mux *http.ServeMux) {
-	if !raceDetector {
-		mux.HandleFunc("POST "+vim25.Path, s.observe(s.serveSDK))
-		return
-	}
-	one := newExclusive()
-	s.model.Map().AddHandler(one)
-	mux.HandleFunc("POST "+vim25.Path, s.observe(func(w http.ResponseWriter, r *http.Request) {
-		if needsTurn(r) {
-			one.serve(w, r, s.serveSDK)
-		} else {
-			s.serveSDK(w, r)
+	serve := s.serveSDK
+	if raceDetector {
+		one := newExclusive()
+		s.model.Map().AddHandler(one)
+		serve = func(w http.ResponseWriter, r *http.Request) {
+			if needsTurn(r) {
+				one.serve(w, r, s.serveSDK)
+			} else {
+				s.serveSDK(w, r)
+			}
 		}
-	}))
-	for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodPost} {
-		mux.HandleFunc(method+" /folder/", func(w http.ResponseWriter, r *http.Request) {
-			one.serve(w, r, s.model.Service.ServeDatastore)
-		})
+		for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodPost} {
+			mux.HandleFunc(method+" /folder/", func(w http.ResponseWriter, r *http.Request) {
+				one.serve(w, r, s.model.Service.ServeDatastore)
+			})
+		}
+	}
+	for _, path := range []string{vim25.Path, vim25.Path + "/vimService"} { // some clients use the longer one
+		mux.HandleFunc("POST "+path, s.observe(serve))
 	}
 }
 

@@ -14,9 +14,12 @@ import (
 	"github.com/vmware/govmomi/fault"
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/property"
+	"github.com/vmware/govmomi/session"
 	"github.com/vmware/govmomi/view"
+	"github.com/vmware/govmomi/vim25"
 	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/mo"
+	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
 
 	"wolfpack/tests/vcsim"
@@ -503,6 +506,25 @@ func TestJournal(t *testing.T) {
 	_, err = vm.PowerOff(b.ctx)
 	require.NoError(t, err)
 	require.Greater(t, b.last("PowerOffVM_Task").Number, number, "numbers go on")
+}
+
+// TestOtherPath reaches the vSphere API where some clients look for it: there is no way around journal and faults.
+func TestOtherPath(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, vcsim.Config{Plain: true})
+	u := b.server.URL()
+	u.Path += "/vimService"
+	client, err := vim25.NewClient(b.ctx, soap.NewClient(u, false))
+	require.NoError(t, err)
+	defer client.CloseIdleConnections()
+	require.NoError(t, session.NewManager(client).Login(b.ctx, u.User))
+	b.server.ResetJournal()
+	b.server.Inject(vcsim.Fault{Method: "CurrentTime", Count: 1, Do: vcsim.DoFault, Fault: new(types.InvalidState)})
+	_, err = methods.GetCurrentTime(b.ctx, client)
+	require.True(t, fault.Is(err, new(types.InvalidState)), "%v", err)
+	_, err = methods.GetCurrentTime(b.ctx, client)
+	require.NoError(t, err)
+	require.Equal(t, 2, b.server.Calls()["CurrentTime"])
 }
 
 // TestJournalIsBounded makes more requests than the journal holds, several at a time.
