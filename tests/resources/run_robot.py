@@ -41,7 +41,7 @@ STOP_TIMEOUT = 150.0
 REPORT_TIMEOUT = 60.0
 """Seconds that pabot gets after an interrupt to end its workers and write its report."""
 
-SKIPPED = {"sim": [], "vcenter": ["require-sim-guests"]}
+SKIPPED = {"sim": [], "vcenter": ["require-sim-guests", "require-stand-in"]}
 """For each target the tags of the tests that it cannot run: they are skipped, and the report says by which tag."""
 
 

@@ -66,6 +66,14 @@ class Node:
         if rc != 0:
             raise AssertionError(f"node {self.name} ended with exit code {rc} after SIGTERM\n{self.log_tail()}")
 
+    def kill(self) -> None:
+        """Kill the process, as a machine that loses its power does."""
+        self.check()
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
     def log_tail(self, lines: int = 25) -> str:
         """Return the end of the log, for messages."""
         return f"last lines of {self.log}:\n{tail(self.log, lines)}"
@@ -145,6 +153,11 @@ class Program:
     def stop_own_node(self, name: str) -> None:
         """Stop a node and wait until its process has ended."""
         self._nodes[name].stop()
+
+    @keyword
+    def kill_own_node(self, name: str) -> None:
+        """Kill a node with SIGKILL: it gets to do nothing more."""
+        self._nodes[name].kill()
 
     @keyword
     def start_own_node_again(self, name: str) -> None:
