@@ -184,6 +184,9 @@ func testLeastPrivilege(t *testing.T, c *cluster) {
 
 // elsewhere are the rights that the life of one pod does not need, and what does.
 var elsewhere = map[string]string{
+	"get leases.coordination.k8s.io in wolfpack-system":    "standbys: provider/election",
+	"create leases.coordination.k8s.io in wolfpack-system": "standbys: provider/election",
+	"update leases.coordination.k8s.io in wolfpack-system": "standbys: provider/election",
 	"list pods":    "an informer, of an API server that does not stream lists",
 	"list nodes":   "an informer, likewise",
 	"get pods":     "before a VM without a pod is removed, the API server itself is asked",
