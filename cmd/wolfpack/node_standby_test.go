@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -19,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
+	"wolfpack/provider"
 	"wolfpack/tests/kube"
 	"wolfpack/tests/process"
 	"wolfpack/tests/vcsim"
@@ -286,4 +288,30 @@ func TestSeveralNodesInOneProcess(t *testing.T) {
 		require.Equal(t, 1, s.podVMs(name))
 	}
 	require.Len(t, s.logins(), 2, "the test's session and one for both nodes")
+}
+
+// Somebody takes the node's taint away, and deletes the node: both are put back, and what others say of the node stays.
+func TestNodeIsKept(t *testing.T) {
+	s := newSite(t)
+	s.host("web")
+	p := s.start("web", "--vch", "web")
+	s.awaitReady("wolfpack-web", p)
+	nodes := s.client.CoreV1().Nodes()
+
+	_, err := nodes.Patch(t.Context(), "wolfpack-web", types.MergePatchType, []byte(`{"spec":{"taints":[],"unschedulable":true}}`), metav1.PatchOptions{})
+	require.NoError(t, err)
+	s.await("the taint is back, and the node still cordoned", func(ctx context.Context) bool {
+		found, err := nodes.Get(ctx, "wolfpack-web", metav1.GetOptions{})
+		return err == nil && found.Spec.Unschedulable && slices.Contains(found.Spec.Taints, provider.Taint)
+	}, p)
+
+	before, err := nodes.Get(t.Context(), "wolfpack-web", metav1.GetOptions{})
+	require.NoError(t, err)
+	require.NoError(t, nodes.Delete(t.Context(), "wolfpack-web", metav1.DeleteOptions{}))
+	s.await("the node is back", func(ctx context.Context) bool {
+		found, err := nodes.Get(ctx, "wolfpack-web", metav1.GetOptions{})
+		return err == nil && found.UID != before.UID && slices.Contains(found.Spec.Taints, provider.Taint)
+	}, p)
+	s.pod("web", "wolfpack-web")
+	s.awaitRunning("web", p)
 }
