@@ -39,11 +39,13 @@ func newFilter(ref types.ManagedObjectReference, spec types.PropertyFilterSpec) 
 
 // put notes a new object, or one in a new place, and reports whether it matters.
 func (f *filter) put(obj mo.Reference) bool {
-	if !f.selects(obj) || !f.traverses() {
+	if !f.selects(obj) {
 		return false
 	}
-	f.stale = true
-	return true
+	// The simulator does not tell that an object has another parent, but puts it there.
+	moved := f.change(obj, []types.PropertyChange{{Name: "parent", Op: types.PropertyChangeOpAssign}})
+	f.stale = f.stale || f.traverses()
+	return f.stale || moved
 }
 
 // update notes changes of an object and reports whether they matter.
@@ -57,6 +59,15 @@ func (f *filter) update(obj mo.Reference, changes []types.PropertyChange) bool {
 		f.stale = f.stale || f.traverses() && f.selects(obj)
 		return f.stale
 	}
+	return f.change(obj, changes) || f.stale
+}
+
+// change notes changes of an object, if it is a member, and reports whether they matter.
+func (f *filter) change(obj mo.Reference, changes []types.PropertyChange) bool {
+	ref := obj.Reference()
+	if _, member := f.members[ref]; !member {
+		return false
+	}
 	for i := range changes {
 		for _, path := range f.match(obj, changes[i].Name) {
 			if f.changed[ref] == nil {
@@ -66,7 +77,7 @@ func (f *filter) update(obj mo.Reference, changes []types.PropertyChange) bool {
 			f.changed[ref][path] = changes[i].Op
 		}
 	}
-	return f.stale || f.changed[ref] != nil
+	return f.changed[ref] != nil
 }
 
 // leave notes that an object is gone and reports whether it matters.
@@ -181,6 +192,7 @@ func (f *filter) refresh(
 	if fault != nil {
 		return nil, nil, fault
 	}
+	found = slices.DeleteFunc(found, func(ref types.ManagedObjectReference) bool { return f.movedOut(ctx, ref) })
 	fresh, gone := f.compare(feed, found)
 	for _, ref := range fresh {
 		content, fault := feed.retrieve(ctx, pc, types.PropertyFilterSpec{ObjectSet: []types.ObjectSpec{{Obj: ref}}, PropSet: f.spec.PropSet})
@@ -238,6 +250,43 @@ func listed(ctx *simulator.Context, set types.ObjectSpec, kind string) ([]types.
 	}
 	// Of another type may be one that extends the filter's, which only the general way can tell.
 	return all, ok && !slices.ContainsFunc(all, func(ref types.ManagedObjectReference) bool { return ref.Type != kind })
+}
+
+// movedOut reports whether the filter selects the VM only by a view over a folder that it was moved out of: the simulator's
+// views keep it.
+func (f *filter) movedOut(ctx *simulator.Context, ref types.ManagedObjectReference) bool {
+	vm, ok := ctx.Map.Get(ref).(*simulator.VirtualMachine)
+	if !ok {
+		return false
+	}
+	out := false
+	for _, set := range f.spec.ObjectSet {
+		view, isView := ctx.Session.Get(set.Obj).(*simulator.ContainerView)
+		switch {
+		case isView && view.Container.Type == "Folder":
+			if within(ctx, ref, view.Container) {
+				return false
+			}
+			out = true
+		case set.Obj.Type == "ResourcePool" && vm.ResourcePool != nil && within(ctx, *vm.ResourcePool, set.Obj):
+			return false
+		}
+	}
+	return out
+}
+
+// within reports whether an object is root, or in it, or in something in it.
+func within(ctx *simulator.Context, ref, root types.ManagedObjectReference) bool {
+	for {
+		if ref == root {
+			return true
+		}
+		entity, ok := ctx.Map.Get(ref).(mo.Entity)
+		if !ok || entity.Entity().Parent == nil {
+			return false
+		}
+		ref = *entity.Entity().Parent
+	}
 }
 
 // compare makes members those that were found, and returns the new ones, and the old ones that the client was told of.

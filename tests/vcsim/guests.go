@@ -245,10 +245,27 @@ func (vm *guestMethods) RebootGuest(ctx *simulator.Context, req *types.RebootGue
 	if vm.reachable() == nil {
 		return &methods.RebootGuestBody{Fault_: simulator.Fault("VMware Tools is not running", new(types.ToolsUnavailable))}
 	}
+	vm.begin(ctx)
+	return &methods.RebootGuestBody{Res: new(types.RebootGuestResponse)}
+}
+
+// begin ends the guest and boots another.
+func (vm *guestMethods) begin(ctx *simulator.Context) {
 	vm.guests.remove(vm.Self)
 	ctx.Update(vm.VirtualMachine, toolsGone(&vm.VirtualMachine.VirtualMachine))
 	vm.guests.power(ctx, &vm.VirtualMachine.VirtualMachine)
-	return &methods.RebootGuestBody{Res: new(types.RebootGuestResponse)}
+}
+
+// ResetVMTask boots the guest anew without the VM ever being off, as vCenter's does and the simulator's does not.
+func (vm *guestMethods) ResetVMTask(ctx *simulator.Context, _ *types.ResetVM_Task) soap.HasFault {
+	task := simulator.CreateTask(vm.VirtualMachine, "reset", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+		if state := vm.Runtime.PowerState; state != types.VirtualMachinePowerStatePoweredOn {
+			return nil, &types.InvalidPowerState{RequestedState: types.VirtualMachinePowerStatePoweredOn, ExistingState: state}
+		}
+		vm.begin(ctx)
+		return nil, nil
+	})
+	return &methods.ResetVM_TaskBody{Res: &types.ResetVM_TaskResponse{Returnval: task.Run(ctx)}}
 }
 
 // reachable returns the VM's guest if its Tools run, or nil.

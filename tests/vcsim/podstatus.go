@@ -177,7 +177,7 @@ func initStatus(pod *corev1.Pod, index int, r *run) corev1.ContainerStatus {
 	if policy := container.RestartPolicy; policy != nil && *policy == corev1.ContainerRestartPolicyAlways {
 		return sidecarStatus(pod, container, r)
 	}
-	status := newStatus(pod, container, 0)
+	status := newStatus(pod, container, r, 0)
 	no := false
 	status.Started = &no
 	switch {
@@ -214,13 +214,13 @@ func sidecarStatus(pod *corev1.Pod, container *corev1.Container, r *run) corev1.
 
 // containerStatus is the status of a container that runs when r says so.
 func containerStatus(pod *corev1.Pod, container *corev1.Container, r *run) corev1.ContainerStatus {
-	status := newStatus(pod, container, r.restarts)
+	status := newStatus(pod, container, r, r.restarts)
 	status.RestartCount = r.restarts
 	running := r.running()
 	status.Ready, status.Started = running, &running
 	if r.last != nil {
 		status.LastTerminationState.Terminated = r.last.DeepCopy()
-		status.LastTerminationState.Terminated.ContainerID = containerID(pod, container, r.restarts-1)
+		status.LastTerminationState.Terminated.ContainerID = containerID(pod, container, r, r.restarts-1)
 	}
 	switch {
 	case running:
@@ -247,12 +247,12 @@ func containerStatus(pod *corev1.Pod, container *corev1.Container, r *run) corev
 }
 
 // newStatus is the status of a container that has been made.
-func newStatus(pod *corev1.Pod, container *corev1.Container, restart int32) corev1.ContainerStatus {
+func newStatus(pod *corev1.Pod, container *corev1.Container, r *run, restart int32) corev1.ContainerStatus {
 	return corev1.ContainerStatus{
 		Name:        container.Name,
 		Image:       container.Image,
 		ImageID:     imageID(container.Image),
-		ContainerID: containerID(pod, container, restart),
+		ContainerID: containerID(pod, container, r, restart),
 	}
 }
 
@@ -274,9 +274,9 @@ func imageID(image string) string {
 	return repository + "@sha256:" + digest(image)
 }
 
-// containerID is another for each container of each pod, and each start of it.
-func containerID(pod *corev1.Pod, container *corev1.Container, restart int32) string {
-	return "containerd://" + digest(fmt.Sprintf("%s/%s/%d", pod.UID, container.Name, restart))
+// containerID is another for each container of each pod, and each start of it, in each run of the guest.
+func containerID(pod *corev1.Pod, container *corev1.Container, r *run, restart int32) string {
+	return "containerd://" + digest(fmt.Sprintf("%s/%s/%d/%d", pod.UID, container.Name, r.booted.UnixNano(), restart))
 }
 
 func digest(text string) string {
