@@ -19,15 +19,18 @@ type entry struct {
 	pod      *corev1.Pod
 	id       portlayer.ID      // of the VM; "" if it has none
 	vm       *portlayer.VM     // as last reported; nil before the first report, and after the VM is gone
+	seen     *portlayer.VM     // vm, and still there when it is gone: its guest's last word
 	started  bool              // the VM was started here
 	ran      bool              // the VM was seen running
 	gone     bool              // the VM vanished and nobody here removed it
+	told     *corev1.PodStatus // what Virtual Kubelet was told last
+	final    *corev1.PodStatus // how the pod ended; nothing changes that
 	failure  error             // why the pod cannot have a VM: it is Failed
 	troubled error             // what went wrong last, while it is tried again
 	since    time.Time         // when the picture last changed
 	missing  map[string]string // why a container cannot be made yet, by its name
-	told     *corev1.PodStatus // as Virtual Kubelet was told last
 	deadline time.Time         // when the pod must be off; zero unless it is being deleted
+	doubted  bool              // the deletion is an inference: the API server must be asked before anything is removed
 
 	removed context.Context    // ends when the pod is deleted, or its deadline comes nearer
 	remove  context.CancelFunc // ends it
@@ -36,7 +39,7 @@ type entry struct {
 // deleting says whether the pod shall go.
 func (e entry) deleting() bool { return !e.deadline.IsZero() }
 
-// needsVM says whether a VM must be made.
+// needsVM says whether the pod is without a VM.
 func (e entry) needsVM() bool { return e.id == "" && !e.gone && e.failure == nil }
 
 // needsStart says whether the VM was made but never ran: the provider was stopped between the two.
@@ -97,8 +100,9 @@ func (c *cache) want(pod *corev1.Pod) { c.update(pod.UID, true, func(e *entry) {
 
 // remove says that the pod must be off by deadline. It returns false if the pod is not known. A deadline only ever comes
 // nearer.
-func (c *cache) remove(uid types.UID, deadline time.Time) bool {
+func (c *cache) remove(uid types.UID, deadline time.Time, doubted bool) bool {
 	return c.update(uid, false, func(e *entry) {
+		e.doubted = doubted && (e.doubted || !e.deleting())
 		if e.deleting() && !deadline.Before(e.deadline) {
 			return
 		}
@@ -106,6 +110,32 @@ func (c *cache) remove(uid types.UID, deadline time.Time) bool {
 		e.remove()
 		e.removed, e.remove = context.WithCancel(context.Background())
 	})
+}
+
+// spare takes back that the pod must go, and sure says that there is no doubt that it must.
+func (c *cache) spare(uid types.UID) {
+	c.update(uid, false, func(e *entry) { e.deadline, e.doubted = time.Time{}, false })
+}
+
+func (c *cache) sure(uid types.UID) {
+	c.update(uid, false, func(e *entry) { e.doubted = false })
+}
+
+// tell takes what Virtual Kubelet is told of the pod. That it has ended is said once and for all.
+func (c *cache) tell(uid types.UID, status *corev1.PodStatus) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.entries[uid]; ok {
+		e.told = status
+		if e.final == nil && ended(status.Phase) {
+			e.final = status
+		}
+	}
+}
+
+// missing says that the pod has run and has no VM any more.
+func (c *cache) missing(uid types.UID) {
+	c.update(uid, false, func(e *entry) { e.gone = e.id == "" && !e.deleting() })
 }
 
 // created takes the VM that was made for the pod.
@@ -131,15 +161,6 @@ func (c *cache) miss(uid types.UID, missing map[string]string) {
 // trouble says what went wrong, while it is tried again.
 func (c *cache) trouble(uid types.UID, err error) {
 	c.update(uid, false, func(e *entry) { e.troubled = err })
-}
-
-// tell notes what Virtual Kubelet is told. It changes nothing of the picture.
-func (c *cache) tell(uid types.UID, status *corev1.PodStatus) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e, ok := c.entries[uid]; ok {
-		e.told = status
-	}
 }
 
 // forget drops the pod.
@@ -173,65 +194,95 @@ func newEntry() *entry {
 	return &entry{removed: removed, remove: remove}
 }
 
-// observe takes what the watch says, and returns the pods whose picture changed.
-func (c *cache) observe(update portlayer.Update) []types.UID {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var changed []types.UID
-	if update.Sync {
-		changed = append(changed, c.vanished(update.Changed)...)
-	}
-	for i := range update.Changed {
-		changed = append(changed, c.observeVM(&update.Changed[i]))
-	}
-	for _, id := range update.Gone {
-		if uid, ok := c.ids[id]; ok {
-			changed = append(changed, c.loseVM(uid, id))
-		}
-	}
-	return changed
+// change is what news did to a pod's picture.
+type change struct {
+	uid           types.UID
+	before, after entry
 }
 
-// vanished loses the VMs that are not in all.
-func (c *cache) vanished(all []portlayer.VM) []types.UID {
+// observe takes what the watch says, and returns the pods whose picture changed. What is gone goes first: a VM may have
+// come in its place.
+func (c *cache) observe(update portlayer.Update) []change {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	gone := update.Gone
+	if update.Sync {
+		gone = append(c.absent(update.Changed), gone...)
+	}
+	var changes []change
+	for _, id := range gone {
+		if uid, ok := c.ids[id]; ok {
+			changes = append(changes, c.apply(uid, func(e *entry) { c.lose(e, id) }))
+		}
+	}
+	for i := range update.Changed {
+		vm := &update.Changed[i]
+		if c.stranger(vm) {
+			continue
+		}
+		changes = append(changes, c.apply(types.UID(vm.UID), func(e *entry) { c.see(e, vm) }))
+	}
+	return changes
+}
+
+// stranger says whether the pod has another VM already: one with the same identity is a copy, and not ours to touch.
+func (c *cache) stranger(vm *portlayer.VM) bool {
+	e, ok := c.entries[types.UID(vm.UID)]
+	return ok && e.id != "" && e.id != vm.ID
+}
+
+// apply changes the pod's entry, which it makes if there is none.
+func (c *cache) apply(uid types.UID, news func(*entry)) change {
+	e := c.entries[uid]
+	if e == nil {
+		e = newEntry()
+		c.entries[uid] = e
+	}
+	before := *e
+	news(e)
+	return change{uid: uid, before: before, after: *e}
+}
+
+// absent are the known VMs that are not in all.
+func (c *cache) absent(all []portlayer.VM) []portlayer.ID {
 	there := make(map[portlayer.ID]bool, len(all))
 	for _, vm := range all {
 		there[vm.ID] = true
 	}
-	var lost []types.UID
-	for id, uid := range c.ids {
+	var absent []portlayer.ID
+	for id := range c.ids {
 		if !there[id] {
-			lost = append(lost, c.loseVM(uid, id))
+			absent = append(absent, id)
 		}
 	}
-	return lost
+	return absent
 }
 
-func (c *cache) observeVM(vm *portlayer.VM) types.UID {
-	uid := types.UID(vm.UID)
-	e := c.entries[uid]
-	if e == nil {
-		e = newEntry()
+// see takes the present state of the pod's VM.
+func (c *cache) see(e *entry, vm *portlayer.VM) {
+	if e.pod == nil {
 		e.pod = podOf(vm)
-		c.entries[uid] = e
 	}
 	if e.vm == nil || e.vm.State != vm.State {
 		e.since = time.Now()
 	}
-	e.id, e.vm, e.gone = vm.ID, vm, false
+	if vm.Status == nil && e.seen != nil && e.seen.Status != nil {
+		known := *vm // vSphere drops what a guest reported when its VM is off; the last word holds
+		known.Status = e.seen.Status
+		vm = &known
+	}
+	e.id, e.vm, e.seen, e.gone = vm.ID, vm, vm, false
 	e.ran = e.ran || vm.State != portlayer.Off
-	c.ids[vm.ID] = uid
-	return uid
+	c.ids[vm.ID] = types.UID(vm.UID)
 }
 
-// loseVM takes that the VM is gone. A VM that never ran was removed by the creator, which will try again or say why not.
-func (c *cache) loseVM(uid types.UID, id portlayer.ID) types.UID {
+// lose takes that the VM is gone. A VM that never ran was removed by the creator, which will try again or say why not.
+func (c *cache) lose(e *entry, id portlayer.ID) {
 	delete(c.ids, id)
-	if e := c.entries[uid]; e != nil && e.id == id {
+	if e.id == id {
 		e.gone = e.ran && !e.deleting()
 		e.id, e.vm, e.started, e.since = "", nil, false, time.Now()
 	}
-	return uid
 }
 
 // podOf is the pod that the VM was made for, or as much as its identity tells.

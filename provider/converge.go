@@ -6,10 +6,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
@@ -19,8 +19,12 @@ import (
 	"wolfpack/provider/portlayer"
 )
 
-// maxPause is the longest pause between two tries, in units of Config.Retry.
-const maxPause = 32
+const (
+	// maxPause is the longest pause between two tries, in units of Config.Retry.
+	maxPause = 32
+	// restGrace is how long the guest of a pod that has ended gets to shut down.
+	restGrace = 30 * time.Second
+)
 
 // observe takes what the watch says.
 func (p *Provider) observe(update portlayer.Update) {
@@ -28,19 +32,28 @@ func (p *Provider) observe(update portlayer.Update) {
 	if update.Lost != nil {
 		return
 	}
+	update.Changed = slices.DeleteFunc(slices.Clone(update.Changed), p.foreign)
 	received := cmp.Or(update.Received, time.Now())
-	for _, uid := range p.cache.observe(update) {
-		p.follow(uid)
-		if e, ok := p.cache.get(uid); ok && e.booting() {
-			p.notices.addLater(uid)
+	for _, change := range p.cache.observe(update) {
+		p.follow(change.uid)
+		if change.after.booting() {
+			p.notices.addLater(change.uid)
 		} else {
-			p.notices.addSince(uid, received)
+			p.notices.addSince(change.uid, received)
 		}
-		p.queues.add(uid)
+		p.queues.add(change.uid)
+		for _, h := range happenings(change.before, change.after) {
+			p.config.Events.Event(p.current(change.after.pod), h.kind, h.reason, h.message)
+		}
 	}
 	if update.Sync {
 		p.once.Do(func() { close(p.synced) })
 	}
+}
+
+// foreign says whether the VM is of another cluster's pod, whose provider uses the same virtual container host.
+func (p *Provider) foreign(vm portlayer.VM) bool {
+	return vm.Cluster != "" && vm.Cluster != p.config.Cluster
 }
 
 // converge brings the pod's VM to what the pod shall be, in the pod's own queue. A failure that may pass is tried again,
@@ -65,7 +78,7 @@ func (p *Provider) converge(ctx context.Context, uid types.UID) {
 			p.notices.add(uid)
 			return
 		}
-		if !errs.Is(err, errs.Unavailable) && !e.deleting() {
+		if !errs.Is(err, errs.Unavailable) && !e.deleting() && !p.ended(e) {
 			p.cache.fail(uid, err)
 			p.notices.add(uid)
 			return
@@ -96,13 +109,22 @@ func (p *Provider) act(ctx context.Context, e entry) error {
 		return p.delete(ctx, e)
 	case !p.listed(e.pod):
 		return nil // an orphan, for removeOrphans
+	case p.ended(e):
+		return p.rest(ctx, e)
+	case e.needsVM() && hasRun(p.current(e.pod)):
+		return p.find(ctx, e)
 	case e.needsVM():
 		return p.create(ctx, e)
-	case e.needsStart():
+	case e.needsStart() && !hasRun(p.current(e.pod)):
 		return p.starter.Start(ctx, e.vm.ID)
 	default:
 		return nil
 	}
+}
+
+// ended says whether the pod has ended, for us or for the API server: it gets no VM, and its VM is not started, ever again.
+func (p *Provider) ended(e entry) bool {
+	return e.final != nil || ended(p.current(e.pod).Status.Phase)
 }
 
 func (p *Provider) create(ctx context.Context, e entry) error {
@@ -122,23 +144,64 @@ func (p *Provider) create(ctx context.Context, e entry) error {
 	return nil
 }
 
-// delete removes the VM, then the pod from the API: Virtual Kubelet would leave it there until its grace period is over,
-// however soon the VM is gone (virtual-kubelet pull request 983).
-func (p *Provider) delete(ctx context.Context, e entry) error {
-	if e.id != "" {
-		if err := p.deleter.Delete(ctx, e.id, time.Until(e.deadline)); err != nil {
-			return err
+// find looks for the VM of a pod that has run and has none here: it is not made anew, because it may run where somebody
+// moved it. If it is nowhere, the pod has ended with it.
+func (p *Provider) find(ctx context.Context, e entry) error {
+	err := p.config.Portlayer.Find(ctx, string(e.pod.UID))
+	if !errs.Is(err, errs.NotFound) {
+		return err // if it was found, the watch will tell of it
+	}
+	p.cache.missing(e.pod.UID)
+	p.notices.add(e.pod.UID)
+	p.config.Events.Event(e.pod, corev1.EventTypeWarning, reasonVMGone, goneMessage(e))
+	return nil
+}
+
+// rest powers the VM of a pod that has ended off when its time has come: the pod holds nothing of the pool any more, as it
+// holds nothing of the node for the scheduler. The guest's last word stays. The API server must have it first: a VM that is
+// off may not remember it.
+func (p *Provider) rest(ctx context.Context, e entry) error {
+	current := p.current(e.pod)
+	if e.vm == nil || e.vm.State == portlayer.Off || !ended(current.Status.Phase) {
+		return nil
+	}
+	end := endOf(current)
+	if end.IsZero() {
+		end = e.since
+	}
+	if wait := time.Until(end.Add(p.config.Keep)); wait > 0 {
+		p.queues.addAfter(e.pod.UID, wait)
+		return nil
+	}
+	if err := p.stopper.Stop(ctx, e.vm.ID, restGrace); err != nil {
+		return err
+	}
+	p.config.Events.Eventf(e.pod, corev1.EventTypeNormal, "VMStopped", "Powered off VM %s: the pod has ended", nameOf(e.vm))
+	return nil
+}
+
+// endOf is when the last container of a pod that has ended did so, or else when the pod stopped being ready. It is zero if
+// nobody says.
+func endOf(pod *corev1.Pod) time.Time {
+	var end time.Time
+	later := func(t metav1.Time) {
+		if t.After(end) {
+			end = t.Time
 		}
 	}
-	options := metav1.NewPreconditionDeleteOptions(string(e.pod.UID))
-	options.GracePeriodSeconds = new(int64)
-	err := p.config.Client.Pods(e.pod.Namespace).Delete(ctx, e.pod.Name, *options)
-	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
-		return errs.New("provider.DeletePod", errs.Unavailable, "delete pod %s/%s from the API: %w", e.pod.Namespace, e.pod.Name, err)
+	for _, c := range pod.Status.ContainerStatuses {
+		if c.State.Terminated != nil {
+			later(c.State.Terminated.FinishedAt)
+		}
 	}
-	p.cache.forget(e.pod.UID)
-	p.config.Guests.Forget(e.pod.UID)
-	return nil
+	if end.IsZero() {
+		for _, c := range pod.Status.Conditions {
+			if c.Type == corev1.PodReady {
+				later(c.LastTransitionTime)
+			}
+		}
+	}
+	return end
 }
 
 // report tells the log and the pod's user what went wrong.
@@ -150,52 +213,8 @@ func (p *Provider) report(ctx context.Context, e entry, err error) {
 		reason = "FailedDeleteVM"
 	case badImage(err):
 		reason = reasonInvalidImage
+	case p.ended(e):
+		reason = "FailedStopVM"
 	}
 	p.config.Events.Event(e.pod, corev1.EventTypeWarning, reason, err.Error())
-}
-
-// listed says whether the API server has this very pod, as far as the lister knows.
-func (p *Provider) listed(pod *corev1.Pod) bool {
-	current, err := p.config.Pods.Pods(pod.Namespace).Get(pod.Name)
-	return err == nil && current.UID == pod.UID
-}
-
-// removeOrphans removes VMs whose pods are gone from the API without Virtual Kubelet having said so: it drops deletions
-// that it learns of only after a gap in its watch. A VM is removed the second time that it is found without a pod, and
-// only after the API server itself was asked.
-func (p *Provider) removeOrphans(ctx context.Context) {
-	strikes := map[types.UID]bool{}
-	ticker := time.NewTicker(p.config.Reconcile)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			strikes = p.strike(ctx, strikes)
-		}
-	}
-}
-
-// strike returns the pods that have a VM and are not listed, and removes those that were among the last ones too.
-func (p *Provider) strike(ctx context.Context, last map[types.UID]bool) map[types.UID]bool {
-	now := map[types.UID]bool{}
-	for _, e := range p.cache.all() {
-		uid := e.pod.UID
-		if e.deleting() || p.listed(e.pod) {
-			continue
-		}
-		now[uid] = true
-		if last[uid] && p.absent(ctx, e.pod) && p.cache.remove(uid, deadline(e.pod, time.Now())) {
-			klog.FromContext(ctx).Info("Removing the VM of a pod that is gone", "pod", klog.KObj(e.pod), "uid", uid, "vm", e.id)
-			p.queues.add(uid)
-		}
-	}
-	return now
-}
-
-// absent asks the API server.
-func (p *Provider) absent(ctx context.Context, pod *corev1.Pod) bool {
-	current, err := p.config.Client.Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
-	return apierrors.IsNotFound(err) || err == nil && current.UID != pod.UID
 }

@@ -44,10 +44,12 @@ type Config struct {
 	Events    record.EventRecorder    // for what a user of the pod should know
 	HostIP    string                  // address of the node, each pod's hostIP
 	Guests    *guests.Guests          // how the guests are reached
+	Cluster   string                  // identity of the cluster; VMs of other clusters' pods are left alone
 	Admit     func(*corev1.Pod) error // refuses pods that cannot fit, with a Rejection; nil admits all
 	Observe   func(portlayer.Update)  // is told first of what the watch says; nil for nobody
 	Retry     time.Duration           // first pause after a failure that may pass; it doubles up to 64 times that; default 1 s
 	Reconcile time.Duration           // how often VMs are compared with pods; default 30 s
+	Keep      time.Duration           // how long the VM of a pod that has ended stays on, so that its logs can be read
 	Metrics   *metrics.Node           // nil is none
 	Traces    *tracing.Tracing        // nil is none
 }
@@ -57,6 +59,7 @@ type Provider struct {
 	config  Config
 	creator operations.PodCreator
 	starter operations.PodStarter
+	stopper operations.PodStopper
 	deleter operations.PodDeleter
 	cache   *cache
 	queues  *queues
@@ -81,8 +84,9 @@ func New(config Config) *Provider {
 	}
 	return &Provider{
 		config:  config,
-		creator: operations.PodCreator{Portlayer: config.Portlayer, VCH: config.VCH, CA: config.Guests.CA()},
+		creator: operations.PodCreator{Portlayer: config.Portlayer, VCH: config.VCH, Cluster: config.Cluster, CA: config.Guests.CA()},
 		starter: operations.PodStarter{Portlayer: config.Portlayer},
+		stopper: operations.PodStopper{Portlayer: config.Portlayer},
 		deleter: operations.PodDeleter{Portlayer: config.Portlayer},
 		cache:   newCache(),
 		queues:  newQueues(),
@@ -100,7 +104,7 @@ func (p *Provider) Run(ctx context.Context) error {
 	var group sync.WaitGroup
 	defer p.config.Metrics.Collect(p.snapshot)()
 	group.Go(func() { p.notices.run(ctx, p.notify, p.config.Metrics.StatusDelivered) })
-	group.Go(func() { p.removeOrphans(ctx) })
+	group.Go(func() { p.reconcile(ctx) })
 	group.Go(func() { p.config.Guests.Run(ctx, p.queues.add) })
 	watch := make(chan error, 1)
 	group.Go(func() { watch <- p.config.Portlayer.Watch(watching, p.listen(ctx)) })
@@ -136,9 +140,10 @@ func (p *Provider) UpdatePod(ctx context.Context, pod *corev1.Pod) error {
 }
 
 // DeletePod stops the pod within its grace period and removes its VM, and then the pod from the API. It hands over to
-// the pod's queue and is idempotent.
+// the pod's queue and is idempotent. A pod without a deletion timestamp is one that Virtual Kubelet misses in its lister:
+// the API server is asked whether it is gone indeed.
 func (p *Provider) DeletePod(_ context.Context, pod *corev1.Pod) error {
-	if !p.cache.remove(pod.UID, deadline(pod, time.Now())) {
+	if !p.cache.remove(pod.UID, deadline(pod, time.Now()), pod.DeletionTimestamp == nil) {
 		return edge(errs.New("provider.DeletePod", errs.NotFound, "pod %s/%s (UID %s) has no VM here", pod.Namespace, pod.Name, pod.UID))
 	}
 	p.queues.add(pod.UID)
@@ -221,12 +226,16 @@ func (p *Provider) lookup(namespace, name string) (entry, bool) {
 
 // render is the pod as Virtual Kubelet shall see it: the API server's metadata and spec, our status.
 func (p *Provider) render(e entry) *corev1.Pod {
-	pod := e.pod
-	if current, err := p.config.Pods.Pods(pod.Namespace).Get(pod.Name); err == nil && current.UID == pod.UID {
-		pod = current
-	}
-	pod = pod.DeepCopy()
+	pod := p.current(e.pod).DeepCopy()
 	pod.Status = status(pod, e, p.config.HostIP)
+	return pod
+}
+
+// current is the pod as the API server has it now, as far as the lister knows, or else as it was last seen.
+func (p *Provider) current(pod *corev1.Pod) *corev1.Pod {
+	if current, err := p.config.Pods.Pods(pod.Namespace).Get(pod.Name); err == nil && current.UID == pod.UID {
+		return current
+	}
 	return pod
 }
 
@@ -242,6 +251,6 @@ func (p *Provider) notify(uid types.UID, callback func(*corev1.Pod)) {
 	if err == nil && entry.told != nil && equality.Semantic.DeepEqual(*entry.told, pod.Status) && equality.Semantic.DeepEqual(current.Status, pod.Status) {
 		return
 	}
-	p.cache.tell(uid, &pod.Status)
+	p.cache.tell(uid, pod.Status.DeepCopy())
 	callback(pod)
 }

@@ -454,7 +454,7 @@ func TestRestartBetweenCreateAndStart(t *testing.T) {
 	w := newWorld(t)
 	w.stop()
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", UID: "u-1"}}
-	spec, err := operations.Spec(pod, "v", "")
+	spec, err := operations.Spec(pod, operations.Host{VCH: "v"})
 	require.NoError(t, err)
 	_, err = w.host.Create(t.Context(), spec)
 	require.NoError(t, err)
@@ -549,7 +549,7 @@ func TestAVMThatWasNeverStarted(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", UID: "u-1"},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "app:1"}}},
 	}
-	spec, err := operations.Spec(pod, "v", "")
+	spec, err := operations.Spec(pod, operations.Host{VCH: "v"})
 	require.NoError(t, err)
 	_, err = w.host.Create(t.Context(), spec)
 	require.NoError(t, err)

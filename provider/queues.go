@@ -15,10 +15,13 @@ type queues struct {
 	mu    sync.Mutex         // guards all below
 	work  func(types.UID)    // nil while closed
 	again map[types.UID]bool // has the pods that are worked on; true if one was added meanwhile
-	group sync.WaitGroup     // of the workers
+	later map[types.UID]*time.Timer
+	group sync.WaitGroup // of the workers
 }
 
-func newQueues() *queues { return &queues{again: map[types.UID]bool{}} }
+func newQueues() *queues {
+	return &queues{again: map[types.UID]bool{}, later: map[types.UID]*time.Timer{}}
+}
 
 // open begins to call work for pods that are added. The returned function ends that and waits for the calls under way,
 // but no longer than it is told.
@@ -29,6 +32,10 @@ func (q *queues) open(work func(types.UID)) (closeAndWait func(time.Duration)) {
 	return func(limit time.Duration) {
 		q.mu.Lock()
 		q.work = nil
+		for _, timer := range q.later {
+			timer.Stop()
+		}
+		clear(q.later)
 		q.mu.Unlock()
 		done := make(chan struct{})
 		go func() {
@@ -67,6 +74,28 @@ func (q *queues) add(uid types.UID) {
 			work(uid)
 		}
 	})
+}
+
+// addAfter adds the pod after a while, instead of when it was to be added.
+func (q *queues) addAfter(uid types.UID, wait time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.work == nil {
+		return
+	}
+	if timer, ok := q.later[uid]; ok {
+		timer.Stop()
+	}
+	var timer *time.Timer
+	timer = time.AfterFunc(wait, func() {
+		q.mu.Lock()
+		if q.later[uid] == timer {
+			delete(q.later, uid)
+		}
+		q.mu.Unlock()
+		q.add(uid)
+	})
+	q.later[uid] = timer
 }
 
 // more says whether the pod was added meanwhile; if not, nobody works on it from now on.

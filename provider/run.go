@@ -52,6 +52,7 @@ type Options struct {
 	Taints    []corev1.Taint    // of the node; nil is Taint alone
 	Portlayer portlayer.Portlayer
 	Client    kubernetes.Interface
+	Keep      time.Duration // how long the VM of a pod that has ended stays on; 0 is not at all
 	// SystemNamespace is where Kubernetes keeps what is the node's own, such as the CA of its guests; default
 	// DefaultSystemNamespace.
 	SystemNamespace string
@@ -61,12 +62,16 @@ type Options struct {
 	Ready           func()           // called once when pods are taken; may be nil
 }
 
-// Run registers the virtual node and runs its pods until ctx ends. It returns nil when ctx ended. The steps: get the CA of
-// the guests; open the kubelet endpoint; watch vSphere until all VMs and what they run on are known; watch the node's pods;
-// announce what is known of them; register the node.
+// Run registers the virtual node and runs its pods until ctx ends. It returns nil when ctx ended. The steps: learn which
+// cluster this is; get the CA of the guests; open the kubelet endpoint; watch vSphere until all VMs and what they run on are
+// known; watch the node's pods; announce what is known of them; register the node.
 func Run(ctx context.Context, o Options) error {
 	if o.Taints == nil {
 		o.Taints = []corev1.Taint{Taint}
+	}
+	cluster, err := identify(ctx, o.Client)
+	if err != nil {
+		return err
 	}
 	authority, err := guests.LoadAuthority(ctx, o.Client.CoreV1(), cmp.Or(o.SystemNamespace, DefaultSystemNamespace), o.VCH)
 	if err != nil {
@@ -84,7 +89,7 @@ func Run(ctx context.Context, o Options) error {
 		informers.WithTransform(withoutManagedFields))
 	provider := New(Config{
 		Node: o.NodeName, VCH: o.VCH, Portlayer: o.Portlayer, Pods: pods.Core().V1().Pods().Lister(), Client: o.Client.CoreV1(),
-		Events: recorder, HostIP: o.Address, Admit: virtual.Admit, Observe: virtual.Observe,
+		Events: recorder, HostIP: o.Address, Admit: virtual.Admit, Observe: virtual.Observe, Cluster: cluster, Keep: o.Keep,
 		Guests:  guests.New(guests.Config{Authority: authority, Client: o.Client, HostIPs: []string{o.Address}, Events: recorder}),
 		Metrics: o.Metrics.Node(o.NodeName), Traces: o.Traces,
 	})
@@ -139,12 +144,21 @@ func listen(o Options, virtual *Node, provider *Provider) (*kubelet.Server, erro
 	return endpoint, nil
 }
 
+// identify returns the identity of the cluster: the UID of its namespace kube-system, as is the custom.
+func identify(ctx context.Context, client kubernetes.Interface) (string, error) {
+	system, err := client.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+	if err != nil {
+		return "", errs.New("provider.Run", errs.Unavailable, "get namespace %s, whose UID tells this cluster's VMs from others': %w", metav1.NamespaceSystem, err)
+	}
+	return string(system.UID), nil
+}
+
 // newPodController builds Virtual Kubelet's pod controller. Its informers of ConfigMaps, Secrets and Services are never
 // started: they serve the resolution of environment variables, which is the guest's, so that no secret gets into a VM.
 func newPodController(client kubernetes.Interface, provider *Provider, pods informers.SharedInformerFactory, recorder record.EventRecorder) (*node.PodController, error) {
 	unused := informers.NewSharedInformerFactory(client, 0).Core().V1()
 	return node.NewPodController(node.PodControllerConfig{
-		PodClient:                            client.CoreV1(),
+		PodClient:                            orderly{client.CoreV1(), provider},
 		PodInformer:                          pods.Core().V1().Pods(),
 		EventRecorder:                        warnings{recorder},
 		Provider:                             provider,

@@ -29,6 +29,7 @@ const (
 	KeyName      = "wolfpack.name"      // of the pod
 	KeyUID       = "wolfpack.uid"       // of the pod
 	KeySpecHash  = "wolfpack.spec-hash" // of what the pod VM was made from
+	KeyCluster   = "wolfpack.cluster"   // that the pod is of: the UID of its namespace kube-system
 )
 
 // RoleEndpoint is the value of KeyRole in an endpoint VM.

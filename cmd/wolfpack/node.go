@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -38,6 +39,7 @@ type nodeOptions struct {
 	systemNamespace           string
 	log                       logging.Config
 	health                    string
+	keepFinished              time.Duration
 	labels                    labelOptions
 	election                  electionOptions
 }
@@ -73,6 +75,9 @@ The cluster signs its certificate; unless something in the cluster approves such
 does: kubectl get csr, kubectl certificate approve NAME. Of several nodes, each has the next port
 after --kubelet-port.
 
+The VM of a pod that has Succeeded or Failed is powered off after --keep-finished-vms, and gives its
+CPU and memory back; until then kubectl logs works. It is removed with its pod.
+
 Where OTEL_EXPORTER_OTLP_ENDPOINT names an OpenTelemetry collector, it sends traces there; all of
 OpenTelemetry's standard variables are heeded.`,
 		Example: `  wolfpack node --vch web --kubeconfig ~/.kube/config
@@ -99,6 +104,7 @@ OpenTelemetry's standard variables are heeded.`,
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubernetes configuration file (default ~/.kube/config, or the cluster of the pod it runs in) [KUBECONFIG]")
 	flags.StringVar(&o.systemNamespace, "system-namespace", provider.DefaultSystemNamespace, "namespace for what is the node's own, such as the Secret with the CA of its guests")
 	flags.IntVar(&o.maxPods, "max-pods", 250, "most pods that a node takes")
+	flags.DurationVar(&o.keepFinished, "keep-finished-vms", 5*time.Minute, "how long the VM of a pod that has ended stays powered on, for its logs")
 	o.labels.flags(flags)
 	o.election.flags(flags)
 	_ = cmd.RegisterFlagCompletionFunc("vch", conn.completeNames)
@@ -218,6 +224,9 @@ func (o *nodeOptions) complete() ([]provider.Options, error) {
 	if o.maxPods < 1 {
 		return nil, errs.New(op, errs.Invalid, "max-pods is %d, want at least 1", o.maxPods)
 	}
+	if o.keepFinished < 0 {
+		return nil, errs.New(op, errs.Invalid, "keep-finished-vms is %s, want at least 0s", o.keepFinished)
+	}
 	if err := o.kubelet.Validate(); err != nil {
 		return nil, err
 	}
@@ -238,7 +247,7 @@ func (o *nodeOptions) complete() ([]provider.Options, error) {
 			return nil, errs.New(op, errs.Invalid, "%q is no name of a node: %s; choose one with --node-name", nodeName, strings.Join(wrong, "; "))
 		}
 		nodes = append(nodes, provider.Options{
-			NodeName: nodeName, VCH: name, Address: o.address, MaxPods: o.maxPods, Taints: taints, SystemNamespace: o.systemNamespace,
+			NodeName: nodeName, VCH: name, Address: o.address, MaxPods: o.maxPods, Taints: taints, Keep: o.keepFinished, SystemNamespace: o.systemNamespace,
 			Kubelet: o.endpoint(i, nodeName),
 		})
 	}

@@ -46,6 +46,7 @@ func TestNodeRefusesBadInput(t *testing.T) {
 		"no taint value":     {[]string{"--vch", "web", "--node-taints", "a=b/c:NoSchedule"}, `has the value "b/c"`},
 		"a taint twice":      {[]string{"--vch", "web", "--node-taints", "a=1:NoSchedule,a=2:NoSchedule"}, "there is already a taint a:NoSchedule"},
 		"election times":     {[]string{"--vch", "web", "--leader-elect", "--leader-elect-renew-deadline", "20s"}, "the lease duration is 15s, want more than the renew deadline of 20s"},
+		"negative patience":  {[]string{"--vch", "web", "--keep-finished-vms", "-1s"}, "keep-finished-vms is -1s, want at least 0s"},
 		"an argument":        {[]string{"web"}, `unknown command "web"`},
 		"max-pods no number": {[]string{"--max-pods", "many"}, `invalid argument "many"`},
 	}

@@ -16,6 +16,7 @@ type PodCreator struct {
 	Portlayer Portlayer
 	Images    ImageStore // nil is GuestsPull
 	VCH       string     // name of the virtual container host
+	Cluster   string     // identity of the cluster that the pods are of
 	CA        string     // PEM of the CA by which the guest knows the provider
 }
 
@@ -33,7 +34,10 @@ func (c PodCreator) Create(ctx context.Context, pod *corev1.Pod) (portlayer.ID, 
 		},
 		step{
 			name: "plan the VM",
-			do:   func(context.Context) (err error) { spec, err = Spec(pod, c.VCH, c.CA); return err },
+			do: func(context.Context) (err error) {
+				spec, err = Spec(pod, Host{VCH: c.VCH, Cluster: c.Cluster, CA: c.CA})
+				return err
+			},
 		},
 		step{
 			name: "prepare the images",

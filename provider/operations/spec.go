@@ -31,10 +31,16 @@ const (
 	uidDigits       = 8
 )
 
-// Spec plans the VM of a pod: a pure function of the pod, the name of the virtual container host, the PEM of the CA by
-// which the guest shall know the provider, and this build's version. It is errs.Invalid if the pod asks for a guest OS
-// that does not exist.
-func Spec(pod *corev1.Pod, vchName, ca string) (portlayer.Spec, error) {
+// Host is what all VMs of one provider have in common.
+type Host struct {
+	VCH     string // name of the virtual container host
+	Cluster string // identity of the cluster that the pods are of
+	CA      string // PEM of the CA by which the guest shall know the provider
+}
+
+// Spec plans the VM of a pod: a pure function of the pod, the host and this build's version. It is errs.Invalid if the pod
+// asks for a guest OS that does not exist.
+func Spec(pod *corev1.Pod, host Host) (portlayer.Spec, error) {
 	const op = "operations.Spec"
 	word := pod.Annotations[GuestOSAnnotation]
 	if word == "" {
@@ -44,7 +50,7 @@ func Spec(pod *corev1.Pod, vchName, ca string) (portlayer.Spec, error) {
 	if err != nil {
 		return portlayer.Spec{}, errs.New(op, errs.Invalid, "annotation %s of pod %s/%s: %w", GuestOSAnnotation, pod.Namespace, pod.Name, err)
 	}
-	identity := portlayer.Identity{Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID), VCH: vchName, SpecHash: hash(pod.Spec)}
+	identity := portlayer.Identity{Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID), VCH: host.VCH, Cluster: host.Cluster, SpecHash: hash(pod.Spec)}
 	payload, err := contract.EncodePod(pod)
 	if err != nil {
 		return portlayer.Spec{}, errs.New(op, errs.Internal, "%w", err)
@@ -64,10 +70,11 @@ func Spec(pod *corev1.Pod, vchName, ca string) (portlayer.Spec, error) {
 				vch.KeyName:         identity.Name,
 				vch.KeyUID:          identity.UID,
 				vch.KeyVCH:          identity.VCH,
+				vch.KeyCluster:      identity.Cluster,
 				vch.KeySpecHash:     identity.SpecHash,
 				contract.KeyVersion: contract.Version,
 				contract.KeyPod:     payload,
-				contract.KeyCA:      ca,
+				contract.KeyCA:      host.CA,
 			},
 		},
 	}, nil

@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 func spec(t *testing.T, pod *corev1.Pod) portlayer.Spec {
 	t.Helper()
-	s, err := operations.Spec(pod, "v", "(PEM of the CA)\n")
+	s, err := operations.Spec(pod, operations.Host{VCH: "v", Cluster: "6b5e0c4a-1111-2222-3333-444455556666", CA: "(PEM of the CA)\n"})
 	require.NoError(t, err)
 	return s
 }

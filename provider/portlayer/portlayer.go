@@ -24,6 +24,7 @@ type Identity struct {
 	Name      string
 	UID       string // of the pod; a VM is found by this, never by name
 	VCH       string
+	Cluster   string // that the pod is of, by the UID of its namespace kube-system
 	SpecHash  string // of the pod's spec that the VM was made from
 }
 
@@ -45,6 +46,7 @@ type VM struct {
 	VMName    string
 	GuestName string
 	State     State
+	Outside   bool               // somebody moved it out of the virtual container host's folder
 	ToolsUp   bool               // the guest can be asked to shut down
 	IP        string             // the guest's first address, "" while it has none
 	Pod       *corev1.Pod        // as it was when the VM was made; nil if it cannot be read
@@ -88,8 +90,11 @@ type Portlayer interface {
 	AwaitOff(ctx context.Context, id ID) error
 	// Remove destroys a VM that is off, with its files. errs.NotFound: it is gone.
 	Remove(ctx context.Context, id ID) error
+	// Find asks for the VM of the pod with that UID wherever it may be, and has Watch report it. errs.NotFound: there is none.
+	Find(ctx context.Context, uid string) error
 	// Watch reports all VMs and what they run on, then each change, until ctx ends, and returns ctx's error. It comes back
 	// by itself after any failure of the connection. sink is called by one goroutine at a time. One Watch must be running
-	// for the other methods to work.
+	// for the other methods to work. A VM that is moved to another folder is not gone: it is reported on, as Outside. A copy
+	// of a VM that somebody made is no pod VM, whatever it says of itself.
 	Watch(ctx context.Context, sink func(Update)) error
 }

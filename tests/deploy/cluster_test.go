@@ -127,6 +127,7 @@ func (j *journal) RoundTrip(r *http.Request) (*http.Response, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.used[asked] = true
+	j.used[right(info.Verb, info.APIGroup, resource, info.Name, info.Namespace)] = true // what is granted by name
 	if err == nil && response.StatusCode == http.StatusForbidden {
 		j.refused = append(j.refused, asked)
 	}

@@ -16,7 +16,7 @@ import (
 
 // Host is a portlayer.Portlayer without a vSphere.
 type Host struct {
-	// Before is called before each operation with its name (Create, Start, Shutdown, Stop, Remove) and the VM. An
+	// Before is called before each operation with its name (Create, Start, Shutdown, Stop, Remove, Find) and the VM. An
 	// error that it returns is the operation's. Set it before use.
 	Before func(op string, id portlayer.ID) error
 	// OnStart and OnShutdown are called when a VM was started, and when its guest was asked to stop, without locks held. Set
@@ -24,6 +24,7 @@ type Host struct {
 	OnStart, OnShutdown func(id portlayer.ID)
 	mu                  sync.Mutex // guards all below, and is held while a watcher is told, so that news keep their order
 	vms                 map[portlayer.ID]*portlayer.VM
+	hidden              map[portlayer.ID]bool // from the watch
 	place               portlayer.Host
 	lost                bool
 	changed             chan struct{} // closed and replaced at each change
@@ -40,6 +41,7 @@ func New() *Host {
 		OnStart:    func(portlayer.ID) {},
 		OnShutdown: func(portlayer.ID) {},
 		vms:        map[portlayer.ID]*portlayer.VM{},
+		hidden:     map[portlayer.ID]bool{},
 		place: portlayer.Host{
 			Product: "in process", Version: "1",
 			All: portlayer.Resources{CPUs: 16, MemoryBytes: 64 << 30}, Hosts: 1, UsableHosts: 1,
@@ -150,6 +152,25 @@ func (h *Host) Remove(_ context.Context, id portlayer.ID) error {
 	return nil
 }
 
+// Find looks for a VM that Hide has hidden, and reports it as Outside from then on.
+func (h *Host) Find(_ context.Context, uid string) error {
+	if err := h.Before("Find", ""); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, vm := range h.vms {
+		if vm.UID == uid {
+			found := *vm
+			found.Outside = found.Outside || h.hidden[vm.ID]
+			delete(h.hidden, vm.ID)
+			h.put(found)
+			return nil
+		}
+	}
+	return errs.New("inprocess.Find", errs.NotFound, "no VM of pod %s", uid)
+}
+
 // Watch reports the VMs and what they run on.
 func (h *Host) Watch(ctx context.Context, sink func(portlayer.Update)) error {
 	h.mu.Lock()
@@ -172,7 +193,7 @@ func (h *Host) Change(change func(*portlayer.Host)) {
 	h.tell(portlayer.Update{Host: &place})
 }
 
-// Lose interrupts the watch until Find: what happens meanwhile is not reported.
+// Lose interrupts the watch until Regain: what happens meanwhile is not reported.
 func (h *Host) Lose(why error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -180,8 +201,8 @@ func (h *Host) Lose(why error) {
 	h.lost = true
 }
 
-// Find ends what Lose began.
-func (h *Host) Find() {
+// Regain ends what Lose began.
+func (h *Host) Regain() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.lost = false
@@ -206,6 +227,25 @@ func (h *Host) Vanish(id portlayer.ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.drop(id)
+}
+
+// Hide moves a VM to where only Find finds it, as one is that was moved out of the folder while nobody watched. The next
+// Watch does not report it.
+func (h *Host) Hide(id portlayer.ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.hidden[id] = true
+}
+
+// Copy makes a VM with the identity of another, as a clone has, and reports it although no backend should.
+func (h *Host) Copy(id portlayer.ID) portlayer.ID {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.made++
+	vm := *h.vms[id]
+	vm.ID, vm.VMName, vm.State = portlayer.ID(fmt.Sprintf("vm-%d", h.made)), "copy of "+vm.VMName, portlayer.Off
+	h.put(vm)
+	return vm.ID
 }
 
 // VMs are all VMs there are.
@@ -254,7 +294,9 @@ func (h *Host) sync() {
 	place := h.place
 	all := portlayer.Update{Sync: true, Host: &place}
 	for _, vm := range h.vms {
-		all.Changed = append(all.Changed, *vm)
+		if !h.hidden[vm.ID] {
+			all.Changed = append(all.Changed, *vm)
+		}
 	}
 	h.tell(all)
 }

@@ -49,6 +49,15 @@ func (p *power) keep(all []portlayer.VM) {
 	}
 }
 
+// started takes that the VM was powered on, which the watch may tell later, or much later if it is interrupted.
+func (p *power) started(id portlayer.ID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.on[id] == nil {
+		p.on[id] = make(chan struct{})
+	}
+}
+
 func (p *power) off(id portlayer.ID) {
 	if on, ok := p.on[id]; ok {
 		close(on)

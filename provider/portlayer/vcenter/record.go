@@ -5,6 +5,7 @@ package vcenter
 import (
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 	corev1 "k8s.io/api/core/v1"
@@ -20,6 +21,8 @@ var watched = []string{
 	"name",
 	"config.extraConfig",       // identity, and what the guest reports
 	"config.guestFullName",     // the guest name
+	"config.instanceUuid",      // tells a pod VM from a copy of one
+	"parent",                   // the folder that it is in
 	"runtime.powerState",       // Off, Running, Suspended
 	"runtime.connectionState",  // Inaccessible
 	"guest.ipAddress",          // the pod's address
@@ -32,21 +35,26 @@ var watched = []string{
 // record is what the watch knows of one VM.
 type record struct {
 	name, guestName, ip string
+	uuid                string // instanceUuid
 	power               types.VirtualMachinePowerState
 	connection          types.VirtualMachineConnectionState
 	tools               types.VirtualMachineToolsRunningStatus
 	extra               map[string]string
 	pod                 *corev1.Pod // what contract.KeyPod says, once it was asked for; nil before
 	pool                reference
+	parent              reference // the folder that it is in
 	cpus, memoryMB      int32
+	selected            bool                           // by the filter of the folder and the pool
+	own                 []types.ManagedObjectReference // filters of this VM alone, while it is not
 }
 
 // memory is in bytes.
 func (r *record) memory() int64 { return int64(r.memoryMB) << 20 }
 
-// isPodOf says whether it is a pod VM of the virtual container host of that name.
+// isPodOf says whether it is a pod VM of the virtual container host of that name, and not a copy of one.
 func (r *record) isPodOf(name string) bool {
-	return r.extra[vch.KeyUID] != "" && r.extra[vch.KeyVCH] == name
+	uid := r.extra[vch.KeyUID]
+	return uid != "" && r.extra[vch.KeyVCH] == name && strings.EqualFold(r.uuid, instanceUUID(uid))
 }
 
 // apply takes one change of a property. vCenter may send an extraConfig of one key alone, as an indexed path.
@@ -66,6 +74,8 @@ func (r *record) apply(change types.PropertyChange) {
 		r.name, _ = change.Val.(string)
 	case "config.guestFullName":
 		r.guestName, _ = change.Val.(string)
+	case "config.instanceUuid":
+		r.uuid, _ = change.Val.(string)
 	case "guest.ipAddress":
 		r.ip, _ = change.Val.(string)
 	case "runtime.powerState":
@@ -77,6 +87,8 @@ func (r *record) apply(change types.PropertyChange) {
 		r.tools = types.VirtualMachineToolsRunningStatus(status)
 	case "resourcePool":
 		r.pool, _ = change.Val.(reference)
+	case "parent":
+		r.parent, _ = change.Val.(reference)
 	case "config.hardware.numCPU":
 		r.cpus, _ = change.Val.(int32)
 	case "config.hardware.memoryMB":
@@ -114,9 +126,9 @@ func (r *record) set(option *types.OptionValue) {
 	}
 }
 
-// vm is the record as a portlayer.VM. It is not ok if it is no pod VM of this virtual container host. What the guest
-// wrote and cannot be read counts as not written: a guest must not be able to stop the watch.
-func (r *record) vm(id portlayer.ID, vchName string) (_ portlayer.VM, ok bool) {
+// vm is the record as a portlayer.VM of the virtual container host with that folder. It is not ok if it is no pod VM of it.
+// What the guest wrote and cannot be read counts as not written: a guest must not be able to stop the watch.
+func (r *record) vm(id portlayer.ID, vchName string, folder reference) (_ portlayer.VM, ok bool) {
 	if !r.isPodOf(vchName) {
 		return portlayer.VM{}, false
 	}
@@ -127,11 +139,13 @@ func (r *record) vm(id portlayer.ID, vchName string) (_ portlayer.VM, ok bool) {
 			Name:      r.extra[vch.KeyName],
 			UID:       r.extra[vch.KeyUID],
 			VCH:       r.extra[vch.KeyVCH],
+			Cluster:   r.extra[vch.KeyCluster],
 			SpecHash:  r.extra[vch.KeySpecHash],
 		},
 		VMName:    r.name,
 		GuestName: r.guestName,
 		State:     r.state(),
+		Outside:   r.parent != reference{} && r.parent != folder,
 		ToolsUp:   r.tools == types.VirtualMachineToolsRunningStatusGuestToolsRunning,
 		IP:        r.ip,
 	}
@@ -159,4 +173,13 @@ func (r *record) state() portlayer.State {
 	default:
 		return portlayer.Off
 	}
+}
+
+// instanceUUID is the instanceUuid of the VM of the pod with that UID: the UID itself if it is a UUID, as an API server's
+// are. vCenter gives a clone another one, while all else that says whose VM it is gets cloned too.
+func instanceUUID(uid string) string {
+	if id, err := uuid.Parse(uid); err == nil {
+		return id.String()
+	}
+	return uuid.NewSHA1(uuid.NameSpaceOID, []byte(uid)).String()
 }

@@ -9,10 +9,13 @@ package vcenter
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/property"
 	"github.com/vmware/govmomi/vim25"
 	"github.com/vmware/govmomi/vim25/methods"
+	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 	"golang.org/x/sync/semaphore"
 
@@ -52,6 +55,8 @@ type VCenter struct {
 	slots  *semaphore.Weighted
 	tasks  *tasks
 	power  *power
+
+	outside *outside
 }
 
 var _ portlayer.Portlayer = (*VCenter)(nil)
@@ -65,6 +70,8 @@ func New(client *vim25.Client, target Target) *VCenter {
 		slots:  semaphore.NewWeighted(concurrent),
 		tasks:  newTasks(client),
 		power:  newPower(),
+
+		outside: newOutside(),
 	}
 }
 
@@ -78,6 +85,7 @@ func (v *VCenter) Create(ctx context.Context, spec portlayer.Spec) (portlayer.ID
 	if err != nil {
 		return "", errs.New(op, errs.Invalid, "%w", err)
 	}
+	config.InstanceUuid = instanceUUID(spec.UID)
 	config.Files = &types.VirtualMachineFileInfo{VmPathName: fmt.Sprintf("[%s]", v.target.Datastore)}
 	result, err := v.run(ctx, func(ctx context.Context) (types.ManagedObjectReference, error) {
 		res, err := methods.CreateVM_Task(ctx, v.client, &types.CreateVM_Task{This: v.target.Folder, Config: config, Pool: v.target.Pool})
@@ -87,7 +95,7 @@ func (v *VCenter) Create(ctx context.Context, spec portlayer.Spec) (portlayer.ID
 		return res.Returnval, nil
 	})
 	if errs.Is(err, errs.Exists) {
-		return v.existing(ctx, op, machine.VMName, err)
+		return v.existing(ctx, op, machine.VMName, spec.UID, err)
 	}
 	if err != nil {
 		return "", errs.New(op, errs.KindOf(err), "create VM %q: %w", machine.VMName, err)
@@ -99,8 +107,8 @@ func (v *VCenter) Create(ctx context.Context, spec portlayer.Spec) (portlayer.ID
 	return portlayer.ID(ref.Value), nil
 }
 
-// existing finds the VM whose name is taken.
-func (v *VCenter) existing(ctx context.Context, op, name string, taken error) (portlayer.ID, error) {
+// existing finds the VM whose name is taken. It must be the pod's: any VM can have any name.
+func (v *VCenter) existing(ctx context.Context, op, name, uid string, taken error) (portlayer.ID, error) {
 	ctx, cancel := context.WithTimeout(ctx, v.limits.request)
 	defer cancel()
 	child, err := object.NewSearchIndex(v.client).FindChild(ctx, v.target.Folder, name)
@@ -109,6 +117,14 @@ func (v *VCenter) existing(ctx context.Context, op, name string, taken error) (p
 	}
 	if child == nil {
 		return "", errs.New(op, errs.Unavailable, "VM %q: %w", name, taken)
+	}
+	var vm mo.VirtualMachine
+	err = property.DefaultCollector(v.client).RetrieveOne(ctx, child.Reference(), []string{"config.instanceUuid"}, &vm)
+	if err != nil {
+		return "", errs.New(op, errs.Unavailable, "ask whose VM %q is: %w", name, err)
+	}
+	if vm.Config == nil || !strings.EqualFold(vm.Config.InstanceUuid, instanceUUID(uid)) {
+		return "", errs.New(op, errs.Exists, "VM %q (%s) has the name of the pod's VM and is not it: rename it or move it to another folder", name, child.Reference().Value)
 	}
 	return portlayer.ID(child.Reference().Value), errs.New(op, errs.Exists, "VM %q: %w", name, taken)
 }
@@ -122,7 +138,11 @@ func (v *VCenter) Start(ctx context.Context, id portlayer.ID) error {
 		}
 		return res.Returnval, nil
 	})
-	return explain("vcenter.Start", "power on", id, unlessState(err, types.VirtualMachinePowerStatePoweredOn))
+	err = unlessState(err, types.VirtualMachinePowerStatePoweredOn)
+	if err == nil {
+		v.power.started(id)
+	}
+	return explain("vcenter.Start", "power on", id, err)
 }
 
 // Shutdown asks VMware Tools in the guest to shut it down. A guest that was asked already is asked again in vain.
@@ -158,6 +178,7 @@ func (v *VCenter) AwaitOff(ctx context.Context, id portlayer.ID) error {
 
 // Remove destroys the VM.
 func (v *VCenter) Remove(ctx context.Context, id portlayer.ID) error {
+	v.outside.remove(id, true)
 	_, err := v.run(ctx, func(ctx context.Context) (types.ManagedObjectReference, error) {
 		res, err := methods.Destroy_Task(ctx, v.client, &types.Destroy_Task{This: ref(id)})
 		if err != nil {
@@ -165,6 +186,9 @@ func (v *VCenter) Remove(ctx context.Context, id portlayer.ID) error {
 		}
 		return res.Returnval, nil
 	})
+	if err != nil {
+		v.outside.remove(id, false)
+	}
 	return explain("vcenter.Remove", "destroy", id, err)
 }
 

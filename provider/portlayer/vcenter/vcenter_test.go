@@ -8,8 +8,12 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/vmware/govmomi/find"
+	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/property"
 	"github.com/vmware/govmomi/session"
 	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 	"go.uber.org/goleak"
 
@@ -157,4 +161,147 @@ func TestFaultsKeepTheirKind(t *testing.T) {
 			require.ErrorContains(t, err, tc.says)
 		})
 	}
+}
+
+func TestAVMThatWasMovedIsFollowed(t *testing.T) {
+	_, client, backend := start(t, simulator.VPX(), vcsim.GuestsSim)
+	watcher := portlayertest.Watch(t, backend)
+	id, err := backend.Create(t.Context(), portlayertest.Spec(t, "uid-1"))
+	require.NoError(t, err)
+	require.NoError(t, backend.Start(t.Context(), id))
+	reported := func(outside bool) func(map[portlayer.ID]portlayer.VM) bool {
+		return func(vms map[portlayer.ID]portlayer.VM) bool { return vms[id].ID == id && vms[id].Outside == outside }
+	}
+	watcher.Await(t, "in the folder", reported(false))
+	home, pool := placeOf(t, client, id)
+
+	move(t, client, id, named(t, client, "/DC0/vm"))
+	watcher.Await(t, "in another folder", reported(true))
+	move(t, client, id, home)
+	watcher.Await(t, "back", reported(false))
+	move(t, client, id, named(t, client, "/DC0/vm"))
+	relocate(t, client, id, named(t, client, "/DC0/host/DC0_C0/Resources"))
+	watcher.Await(t, "in another folder and another pool", reported(true))
+	require.NoError(t, backend.Stop(t.Context(), id))
+	watcher.Await(t, "off, seen where it is", func(vms map[portlayer.ID]portlayer.VM) bool {
+		return vms[id].State == portlayer.Off && vms[id].Outside
+	})
+	require.NoError(t, backend.AwaitOff(t.Context(), id))
+
+	move(t, client, id, home)
+	relocate(t, client, id, pool)
+	watcher.Await(t, "back again", reported(false))
+	relocate(t, client, id, named(t, client, "/DC0/host/DC0_C0/Resources"))
+	move(t, client, id, named(t, client, "/DC0/vm"))
+	watcher.Await(t, "away again", reported(true))
+	require.NoError(t, backend.Remove(t.Context(), id))
+	watcher.Await(t, "gone", func(vms map[portlayer.ID]portlayer.VM) bool { return len(vms) == 0 })
+}
+
+func TestAMovedVMIsFoundByAProviderThatDidNotSeeIt(t *testing.T) {
+	_, client, backend := start(t, simulator.VPX(), vcsim.GuestsNone)
+	func() {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- backend.Watch(ctx, func(portlayer.Update) {}) }()
+		defer func() { cancel(); <-done }()
+		id, err := backend.Create(t.Context(), portlayertest.Spec(t, "uid-1"))
+		require.NoError(t, err)
+		move(t, client, id, named(t, client, "/DC0/vm"))
+		relocate(t, client, id, named(t, client, "/DC0/host/DC0_C0/Resources"))
+	}()
+	found, err := vch.Find(t.Context(), client, portlayertest.VCH)
+	require.NoError(t, err)
+	fresh := vcenter.New(client.Client, vcenter.TargetOf(found))
+	watcher := portlayertest.Watch(t, fresh)
+	watcher.Await(t, "nothing", func(vms map[portlayer.ID]portlayer.VM) bool { return len(vms) == 0 })
+	require.NoError(t, fresh.Find(t.Context(), "uid-1"))
+	watcher.Await(t, "found", func(vms map[portlayer.ID]portlayer.VM) bool {
+		for _, vm := range vms {
+			return vm.UID == "uid-1" && vm.Outside
+		}
+		return false
+	})
+	require.True(t, errs.Is(fresh.Find(t.Context(), "uid-2"), errs.NotFound))
+}
+
+func TestADestroyedVMIsAskedForOnceAndIsGone(t *testing.T) {
+	server, client, backend := start(t, simulator.VPX(), vcsim.GuestsNone)
+	watcher := portlayertest.Watch(t, backend)
+	id, err := backend.Create(t.Context(), portlayertest.Spec(t, "uid-1"))
+	require.NoError(t, err)
+	watcher.Await(t, "created", func(vms map[portlayer.ID]portlayer.VM) bool { return len(vms) == 1 })
+	vm := object.NewVirtualMachine(client.Client, self(id))
+	server.ResetCalls()
+	require.NoError(t, vm.Unregister(t.Context()))
+	watcher.Await(t, "gone", func(vms map[portlayer.ID]portlayer.VM) bool { return len(vms) == 0 })
+	calls := changes(server)
+	delete(calls, "UnregisterVM")
+	require.Equal(t, map[string]int{"RetrievePropertiesEx": 1}, calls)
+}
+
+func TestACloneOfAPodVMIsNoPodVM(t *testing.T) {
+	_, client, backend := start(t, simulator.VPX(), vcsim.GuestsNone)
+	watcher := portlayertest.Watch(t, backend)
+	id, err := backend.Create(t.Context(), portlayertest.Spec(t, "uid-1"))
+	require.NoError(t, err)
+	vm := object.NewVirtualMachine(client.Client, self(id))
+	home, _ := placeOf(t, client, id)
+	task, err := vm.Clone(t.Context(), object.NewFolder(client.Client, home), "clone", types.VirtualMachineCloneSpec{})
+	require.NoError(t, err)
+	require.NoError(t, task.Wait(t.Context()))
+	second, err := backend.Create(t.Context(), portlayertest.Spec(t, "uid-2")) // what comes after the clone is seen after it
+	require.NoError(t, err)
+	vms := watcher.Await(t, "the second VM", func(vms map[portlayer.ID]portlayer.VM) bool { return vms[second].ID == second })
+	require.Len(t, vms, 2, "the clone says that it is the first, and is not: %v", vms)
+}
+
+func TestAVMThatHasThePodVMsNameIsNotTaken(t *testing.T) {
+	_, _, backend := start(t, simulator.VPX(), vcsim.GuestsNone)
+	portlayertest.Watch(t, backend)
+	id, err := backend.Create(t.Context(), portlayertest.Spec(t, "uid-1"))
+	require.NoError(t, err)
+	spec := portlayertest.Spec(t, "uid-2")
+	spec.Machine.VMName = portlayertest.Spec(t, "uid-1").Machine.VMName
+	taken, err := backend.Create(t.Context(), spec)
+	require.True(t, errs.Is(err, errs.Exists), "%v", err)
+	require.Empty(t, taken)
+	require.ErrorContains(t, err, string(id))
+}
+
+// placeOf is the folder and the pool that the VM is in.
+func placeOf(t *testing.T, client *vsphere.Client, id portlayer.ID) (folder, pool types.ManagedObjectReference) {
+	t.Helper()
+	var vm mo.VirtualMachine
+	require.NoError(t, property.DefaultCollector(client.Client).RetrieveOne(t.Context(), self(id), []string{"parent", "resourcePool"}, &vm))
+	return *vm.Parent, *vm.ResourcePool
+}
+
+// named is the object at a path of the inventory.
+func named(t *testing.T, client *vsphere.Client, path string) types.ManagedObjectReference {
+	t.Helper()
+	found, err := find.NewFinder(client.Client).ManagedObjectList(t.Context(), path)
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	return found[0].Object.Reference()
+}
+
+// move moves the VM to another folder.
+func move(t *testing.T, client *vsphere.Client, id portlayer.ID, folder types.ManagedObjectReference) {
+	t.Helper()
+	task, err := object.NewFolder(client.Client, folder).MoveInto(t.Context(), []types.ManagedObjectReference{self(id)})
+	require.NoError(t, err)
+	require.NoError(t, task.Wait(t.Context()))
+}
+
+// relocate moves the VM to another pool.
+func relocate(t *testing.T, client *vsphere.Client, id portlayer.ID, pool types.ManagedObjectReference) {
+	t.Helper()
+	task, err := object.NewVirtualMachine(client.Client, self(id)).Relocate(t.Context(), types.VirtualMachineRelocateSpec{Pool: &pool}, "")
+	require.NoError(t, err)
+	require.NoError(t, task.Wait(t.Context()))
+}
+
+func self(id portlayer.ID) types.ManagedObjectReference {
+	return types.ManagedObjectReference{Type: "VirtualMachine", Value: string(id)}
 }

@@ -44,17 +44,23 @@ func (v *VCenter) Watch(ctx context.Context, sink func(portlayer.Update)) error 
 
 // watch reports until the collector or the connection fails.
 func (v *VCenter) watch(ctx context.Context, sink func(portlayer.Update)) error {
-	collector, destroy, err := v.collector(ctx)
+	w := &watch{v: v, sink: sink, records: map[portlayer.ID]*record{}, mine: map[portlayer.ID]bool{}, place: newPlace(v)}
+	destroy, err := w.collect(ctx)
 	defer destroy()
 	if err != nil {
 		return err
 	}
-	w := &watch{v: v, sink: sink, records: map[portlayer.ID]*record{}, mine: map[portlayer.ID]bool{}, place: newPlace(v)}
 	if err := w.place.statistics(ctx); err != nil {
 		return err
 	}
+	defer v.outside.end(w)
+	for _, id := range v.outside.begin(w) {
+		if _, err := w.track(ctx, id); err != nil {
+			return err
+		}
+	}
 	request := types.WaitForUpdatesEx{
-		This:    collector.Reference(),
+		This:    w.collector.Reference(),
 		Options: &types.WaitOptions{MaxWaitSeconds: types.NewInt32(int32(v.limits.poll / time.Second))},
 	}
 	for {
@@ -65,7 +71,9 @@ func (v *VCenter) watch(ctx context.Context, sink func(portlayer.Update)) error 
 		w.answered = time.Now()
 		if set := res.Returnval; set != nil {
 			request.Version = set.Version
-			w.apply(set)
+			if err := w.apply(ctx, set); err != nil {
+				return err
+			}
 		} else {
 			w.report(portlayer.Update{})
 		}
@@ -85,20 +93,21 @@ func (v *VCenter) poll(ctx context.Context, request *types.WaitForUpdatesEx) (*t
 	return methods.WaitForUpdatesEx(ctx, v.client, request)
 }
 
-// watch is the state of one collector's run. It is used by one goroutine.
+// watch is the state of one collector's run. It is used by one goroutine, but for follow.
 type watch struct {
-	v       *VCenter
-	sink    func(portlayer.Update)
-	records map[portlayer.ID]*record // every VM that the filter selects
-	mine    map[portlayer.ID]bool    // those reported as pod VMs
-	place   *place                   // everything else
-	synced  bool
-
-	answered time.Time // when vSphere's last answer came
+	v         *VCenter
+	sink      func(portlayer.Update)
+	collector *property.Collector
+	main      types.ManagedObjectReference // the filter of the folder and the pool; every other of VMs is of one VM elsewhere
+	records   map[portlayer.ID]*record     // every VM that a filter selects
+	mine      map[portlayer.ID]bool        // those reported as pod VMs
+	place     *place                       // everything else
+	synced    bool
+	answered  time.Time // when vSphere's last answer came
 }
 
 // apply reports VMs before it ends tasks: who waited for a task then finds the VMs as the task left them.
-func (w *watch) apply(set *types.UpdateSet) {
+func (w *watch) apply(ctx context.Context, set *types.UpdateSet) error {
 	changed, gone := map[portlayer.ID]bool{}, []portlayer.ID{}
 	var ended []types.TaskInfo
 	for _, filter := range set.FilterSet {
@@ -107,7 +116,11 @@ func (w *watch) apply(set *types.UpdateSet) {
 			case "Task":
 				ended = append(ended, infos(object)...)
 			case "VirtualMachine":
-				gone = append(gone, w.applyVM(object, changed)...)
+				lost, err := w.applyVM(ctx, filter.Filter, object, changed)
+				if err != nil {
+					return err
+				}
+				gone = append(gone, lost...)
 			default:
 				w.place.apply(object)
 			}
@@ -118,12 +131,31 @@ func (w *watch) apply(set *types.UpdateSet) {
 	case w.synced:
 		w.report(portlayer.Update{Changed: w.vms(changed), Gone: gone})
 	case !more:
-		w.synced = true
-		w.report(portlayer.Update{Sync: true, Changed: w.vms(nil)})
+		if err := w.sync(ctx); err != nil {
+			return err
+		}
 	}
 	for _, info := range ended {
 		w.v.tasks.saw(info)
 	}
+	return nil
+}
+
+// sync reports all VMs, once those have been looked for that were known before and are not in the folder now.
+func (w *watch) sync(ctx context.Context) error {
+	complete := true
+	for _, id := range w.v.outside.missing(w.records) {
+		there, err := w.track(ctx, id)
+		if err != nil {
+			return err
+		}
+		complete = complete && !there // else it comes with the next batch
+	}
+	if complete {
+		w.synced = true
+		w.report(portlayer.Update{Sync: true, Changed: w.vms(nil)})
+	}
+	return nil
 }
 
 func infos(object types.ObjectUpdate) []types.TaskInfo {
@@ -137,27 +169,25 @@ func infos(object types.ObjectUpdate) []types.TaskInfo {
 }
 
 // applyVM marks the VM as changed, or returns it if it is gone.
-func (w *watch) applyVM(object types.ObjectUpdate, changed map[portlayer.ID]bool) (gone []portlayer.ID) {
+func (w *watch) applyVM(ctx context.Context, filter types.ManagedObjectReference, object types.ObjectUpdate, changed map[portlayer.ID]bool) (gone []portlayer.ID, err error) {
 	id := portlayer.ID(object.Obj.Value)
 	if object.Kind == types.ObjectUpdateKindLeave {
-		w.place.saw(w.records[id])
-		delete(w.records, id)
-		delete(changed, id)
-		if w.mine[id] {
-			delete(w.mine, id)
-			return []portlayer.ID{id}
-		}
-		return nil
+		return w.leave(ctx, filter, id, changed)
 	}
-	if w.records[id] == nil {
-		w.records[id] = &record{}
+	r := w.records[id]
+	if r == nil {
+		r = &record{}
+		w.records[id] = r
+	}
+	if object.Kind == types.ObjectUpdateKindEnter {
+		w.enter(ctx, filter, id, r)
 	}
 	for _, change := range object.ChangeSet {
-		w.records[id].apply(change)
+		r.apply(change)
 	}
 	w.place.saw(w.records[id])
 	changed[id] = true
-	return nil
+	return nil, nil
 }
 
 // vms are the pod VMs among ids, or all if ids is nil.
@@ -167,7 +197,7 @@ func (w *watch) vms(ids map[portlayer.ID]bool) []portlayer.VM {
 		if ids != nil && !ids[id] {
 			continue
 		}
-		if vm, ok := w.records[id].vm(id, w.v.target.VCH); ok {
+		if vm, ok := w.records[id].vm(id, w.v.target.VCH, w.v.target.Folder); ok {
 			w.mine[id] = true
 			vms = append(vms, vm)
 		}
@@ -181,13 +211,15 @@ func (w *watch) report(update portlayer.Update) {
 		update.Host = w.place.news(w.records, update.Sync)
 	}
 	w.v.power.saw(update)
+	w.v.outside.saw(update)
 	w.sink(update)
 }
 
-// collector is a new property collector that selects the VMs of the virtual container host, by way of its folder and its
+// collect makes a new property collector that selects the VMs of the virtual container host, by way of its folder and its
 // pool, what they run on, and vCenter's recent tasks. destroy removes what was made, even after an error; it also ends with
 // the session.
-func (v *VCenter) collector(parent context.Context) (collector *property.Collector, destroy func(), err error) {
+func (w *watch) collect(parent context.Context) (destroy func(), err error) {
+	v := w.v
 	ctx, cancel := context.WithTimeout(parent, v.limits.request)
 	defer cancel()
 	var made []interface{ Destroy(context.Context) error }
@@ -198,29 +230,40 @@ func (v *VCenter) collector(parent context.Context) (collector *property.Collect
 			_ = object.Destroy(ctx) // at the latest, vCenter does
 		}
 	}
-	if collector, err = property.DefaultCollector(v.client).Create(ctx); err != nil {
-		return nil, destroy, fmt.Errorf("create property collector: %w", err)
+	if w.collector, err = property.DefaultCollector(v.client).Create(ctx); err != nil {
+		return destroy, fmt.Errorf("create property collector: %w", err)
 	}
-	made = append(made, collector)
+	made = append(made, w.collector)
 	vms, err := view.NewManager(v.client).CreateContainerView(ctx, v.target.Folder, []string{"VirtualMachine"}, true)
 	if err != nil {
-		return nil, destroy, fmt.Errorf("create view of VMs: %w", err)
+		return destroy, fmt.Errorf("create view of VMs: %w", err)
 	}
 	made = append(made, vms)
+	if w.main, err = w.filter(ctx, v.vmFilter(vms.Reference())); err != nil {
+		return destroy, err
+	}
 	specs := []types.PropertyFilterSpec{
-		v.vmFilter(vms.Reference()),
 		filter(*v.client.ServiceContent.TaskManager, "TaskManager", "recentTask", "Task", "info"),
 		v.surroundingsFilter(),
 	}
 	if specs, err = v.addStoreAndNetwork(ctx, specs); err != nil {
-		return nil, destroy, err
+		return destroy, err
 	}
 	for _, spec := range specs {
-		if _, err := collector.CreateFilter(ctx, types.CreateFilter{Spec: spec}); err != nil {
-			return nil, destroy, fmt.Errorf("create property filter: %w", err)
+		if _, err := w.filter(ctx, spec); err != nil {
+			return destroy, err
 		}
 	}
-	return collector, destroy, nil
+	return destroy, nil
+}
+
+// filter makes a filter of the collector.
+func (w *watch) filter(ctx context.Context, spec types.PropertyFilterSpec) (types.ManagedObjectReference, error) {
+	made, err := w.collector.CreateFilter(ctx, types.CreateFilter{Spec: spec})
+	if err != nil {
+		return types.ManagedObjectReference{}, fmt.Errorf("create property filter: %w", err)
+	}
+	return made.Reference(), nil
 }
 
 // vmFilter selects the VMs in a view of the folder and those in the pool: pod VMs are in both, others in one of them.
