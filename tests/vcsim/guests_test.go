@@ -246,13 +246,21 @@ func (b *guestBench) requireGone(vm mo.Reference, state types.VirtualMachinePowe
 	})
 }
 
+func TestShutdownGuestTwice(t *testing.T) {
+	t.Parallel()
+	b := newGuestBench(t)
+	vm := b.podVM(newPod(corev1.RestartPolicyAlways, map[string]string{vcsim.AnnotationStopDelay: "1h"}), nil)
+	b.awaitStatus(vm, inPhase(corev1.PodRunning))
+	require.NoError(t, vm.ShutdownGuest(b.ctx))
+	require.NoError(t, vm.ShutdownGuest(b.ctx), "asking twice is harmless")
+}
+
 func TestShutdownGuest(t *testing.T) {
 	t.Parallel()
 	b := newGuestBench(t)
 	vm := b.podVM(newPod(corev1.RestartPolicyAlways, map[string]string{vcsim.AnnotationStopDelay: "50ms"}), nil)
 	running := b.awaitStatus(vm, inPhase(corev1.PodRunning))
 	require.NoError(t, vm.ShutdownGuest(b.ctx))
-	require.NoError(t, vm.ShutdownGuest(b.ctx), "asking twice is harmless")
 
 	var order []string
 	values := await(t, b.updates, vm, func(values map[string]any) bool {
