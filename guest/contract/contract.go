@@ -10,8 +10,10 @@
 //	guestinfo.wolfpack.endpoint   guest        JSON of Endpoint
 //	guestinfo.wolfpack.status     guest        JSON of Status
 //
-// Everyone with read access to the VM can read these variables, so nothing secret may go into them. A guest is asked to
-// stop by vSphere's ShutdownGuest: it stops its containers, writes a terminal status and powers the VM off.
+// Everyone with read access to the VM can read these variables, so nothing secret may go into them: what the pod refers to
+// comes to the guest over mutual TLS, as a Bundle at BundlePath. On the port of its endpoint it serves the kubelet's own
+// paths too, to the provider only. A guest is asked to stop by vSphere's ShutdownGuest: it stops its containers, writes a
+// terminal status and powers the VM off.
 package contract
 
 import (
