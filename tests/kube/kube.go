@@ -37,6 +37,9 @@ type Options struct {
 	Address string
 	// ServiceCIDR is the range of the services' cluster IPs. Default: 10.96.0.0/16, of which 10.96.0.1 is the apiserver's.
 	ServiceCIDR string
+	// Egress, if set, is the Unix socket of an HTTP proxy whose CONNECT the apiserver uses for all its connections to nodes
+	// and pods, so that their addresses need not exist.
+	Egress string
 }
 
 // ControlPlane is a running control plane.
@@ -61,7 +64,7 @@ func Start(ctx context.Context, opts Options) (*ControlPlane, error) {
 	}
 	c := &ControlPlane{opts: opts, pids: map[string]int{}}
 	for _, step := range []func(context.Context) error{
-		c.makeCertificates, c.startEtcd, c.startAPIServer, c.writeKubeconfigs, c.startControllers, c.waitReady, c.allowKubeletClient, c.allowNodes,
+		c.makeCertificates, c.writeEgress, c.startEtcd, c.startAPIServer, c.writeKubeconfigs, c.startControllers, c.waitReady, c.allowKubeletClient, c.allowNodes,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("start control plane: %w", err), c.Stop(context.WithoutCancel(ctx)))

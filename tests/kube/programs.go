@@ -48,28 +48,28 @@ func (c *ControlPlane) startEtcd(ctx context.Context) error {
 // startAPIServer starts kube-apiserver and waits until it is ready.
 func (c *ControlPlane) startAPIServer(ctx context.Context) error {
 	port, err := c.startServer(ctx, "kube-apiserver", c.ca, "/readyz", func(url string) []string {
-		return []string{
-			"--etcd-servers=" + c.etcdURL,
-			"--etcd-cafile=" + c.crt("etcd-ca"), "--etcd-certfile=" + c.crt("etcd-client"), "--etcd-keyfile=" + c.key("etcd-client"),
-			"--bind-address=" + c.opts.Address,
-			"--secure-port=" + url[strings.LastIndex(url, ":")+1:],
-			"--tls-cert-file=" + c.crt("apiserver"), "--tls-private-key-file=" + c.key("apiserver"),
-			"--client-ca-file=" + c.crt("ca"),
+		return append(c.egressArgs(),
+			"--etcd-servers="+c.etcdURL,
+			"--etcd-cafile="+c.crt("etcd-ca"), "--etcd-certfile="+c.crt("etcd-client"), "--etcd-keyfile="+c.key("etcd-client"),
+			"--bind-address="+c.opts.Address,
+			"--secure-port="+url[strings.LastIndex(url, ":")+1:],
+			"--tls-cert-file="+c.crt("apiserver"), "--tls-private-key-file="+c.key("apiserver"),
+			"--client-ca-file="+c.crt("ca"),
 			"--authorization-mode=Node,RBAC",
 			"--enable-admission-plugins=NodeRestriction",
 			"--allow-privileged=true",
 			"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-			"--service-account-key-file=" + c.key("service-account"),
-			"--service-account-signing-key-file=" + c.key("service-account"),
-			"--service-cluster-ip-range=" + c.opts.ServiceCIDR,
-			"--kubelet-certificate-authority=" + c.crt("ca"),
-			"--kubelet-client-certificate=" + c.crt("kubelet-client"), "--kubelet-client-key=" + c.key("kubelet-client"),
+			"--service-account-key-file="+c.key("service-account"),
+			"--service-account-signing-key-file="+c.key("service-account"),
+			"--service-cluster-ip-range="+c.opts.ServiceCIDR,
+			"--kubelet-certificate-authority="+c.crt("ca"),
+			"--kubelet-client-certificate="+c.crt("kubelet-client"), "--kubelet-client-key="+c.key("kubelet-client"),
 			"--kubelet-preferred-address-types=InternalIP,Hostname",
 			// The endpoints of the service "kubernetes" may not be loopback addresses, so there is nothing to reconcile.
-			"--advertise-address=" + c.opts.Address,
+			"--advertise-address="+c.opts.Address,
 			"--endpoint-reconciler-type=none",
 			"--profiling=false",
-		}
+		)
 	})
 	c.url = c.urlFor(port)
 	return err
