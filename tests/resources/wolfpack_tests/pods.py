@@ -124,6 +124,7 @@ class Pods:
         memory: str = "",
         restart_policy: str = "Always",
         grace: int = 5,
+        ports: str = "",
         **annotations: str,
     ) -> Pod:
         """Apply a pod of one container with kubectl. Returns it at once, most likely before it runs.
@@ -131,14 +132,16 @@ class Pods:
         | cpu, memory    | request and limit, as Kubernetes quantities |
         | grace          | termination grace period in seconds |
         | node           | virtual node, by default the lab's |
+        | ports          | ports of its container, as name:number, with commas between them |
         | any other name | an annotation, such as sim.wolfpack/exit-code=3 |
         """
-        manifest = {
+        manifest: dict[str, Any] = {
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {"name": name, "namespace": self.namespace, "annotations": annotations},
             "spec": self._pod_spec(node=node, cpu=cpu, memory=memory, restart_policy=restart_policy, grace=grace),
         }
+        manifest["spec"]["containers"][0]["ports"] = container_ports(ports)
         applied = self._clients.kubectl_json("apply", "-f", "-", stdin=json.dumps(manifest))
         pod = Pod(self.namespace, name, applied["metadata"]["uid"])
         self._pods[pod.namespace, pod.name] = pod
@@ -236,6 +239,12 @@ class Pods:
             )
         except CommandFailedError as error:
             raise CommandFailedError(f"{error}\n\n{self.describe(pod)}\n\n{logs()}") from None
+
+
+def container_ports(ports: str) -> list[dict[str, Any]]:
+    """Return the ports of a container, given as name:number with commas between them."""
+    pairs = [port.split(":") for port in ports.split(",") if port]
+    return [{"name": name, "containerPort": int(number)} for name, number in pairs]
 
 
 def pod_spec(
