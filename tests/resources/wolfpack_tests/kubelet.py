@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 class Kubelet:
     """Keywords about what the node's kubelet endpoint serves. Where a keyword takes a pod, it takes its name too."""
 
+    def __init__(self) -> None:
+        self._readers: list[str] = []
+
     @property
     def _clients(self) -> Clients:
         return clients()
@@ -131,6 +134,7 @@ class Kubelet:
     def token_that_may_get(self, resource: str) -> str:
         """Return a token of a new service account that may get one resource of nodes, such as nodes/stats."""
         name = f"reader-{uuid.uuid4().hex[:10]}"
+        self._readers.append(name)
         namespace = library_of_test(Pods).namespace
         self._clients.kubectl("create", "serviceaccount", name, "-n", namespace)
         self._clients.kubectl("create", "clusterrole", name, "--verb=get", f"--resource={resource}")
@@ -138,6 +142,13 @@ class Kubelet:
             "create", "clusterrolebinding", name, f"--clusterrole={name}", f"--serviceaccount={namespace}:{name}"
         )
         return self._clients.kubectl("create", "token", name, "-n", namespace).stdout.strip()
+
+    @keyword
+    def remove_readers(self) -> None:
+        """Take away the roles of the tokens. Their service accounts go with the namespace."""
+        readers, self._readers = self._readers, []
+        for name in readers:
+            self._clients.kubectl("delete", f"clusterrolebinding/{name}", f"clusterrole/{name}", "--ignore-not-found")
 
     def _read_lines(self, lines: int, *argv: str) -> list[str]:
         """Return the first lines that kubectl prints, as they appear, or all if lines is 0."""

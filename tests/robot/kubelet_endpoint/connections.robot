@@ -4,7 +4,7 @@ Documentation     Connections that stay: to what a pod writes, to its ports, and
 Resource          ../../resources/wolfpack.resource
 
 Suite Setup       Start A Pod
-Suite Teardown    Clean Up
+Suite Teardown    Run Keywords    Remove Readers    AND    Clean Up
 
 Test Tags         require-sim-guests
 
