@@ -6,13 +6,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/klog/v2"
 
 	"wolfpack/errs"
 	"wolfpack/provider/operations"
@@ -27,7 +27,7 @@ const (
 )
 
 // observe takes what the watch says.
-func (p *Provider) observe(update portlayer.Update) {
+func (p *Provider) observe(ctx context.Context, update portlayer.Update) {
 	p.config.Observe(update)
 	if update.Lost != nil {
 		return
@@ -43,7 +43,7 @@ func (p *Provider) observe(update portlayer.Update) {
 		}
 		p.queues.add(change.uid)
 		for _, h := range happenings(change.before, change.after) {
-			p.config.Events.Event(p.current(change.after.pod), h.kind, h.reason, h.message)
+			p.tell(p.about(ctx, change.before), p.current(change.after.pod), h.kind, h.reason, h.message)
 		}
 	}
 	if update.Sync {
@@ -116,7 +116,7 @@ func (p *Provider) act(ctx context.Context, e entry) error {
 	case e.needsVM():
 		return p.create(ctx, e)
 	case e.needsStart() && !hasRun(p.current(e.pod)):
-		return p.starter.Start(ctx, e.vm.ID)
+		return p.start(ctx, e)
 	default:
 		return nil
 	}
@@ -139,8 +139,16 @@ func (p *Provider) create(ctx context.Context, e entry) error {
 		return err
 	}
 	p.cache.created(e.pod.UID, id)
-	klog.FromContext(ctx).Info("Started the pod's VM", "vmID", id)
-	p.config.Events.Eventf(e.pod, corev1.EventTypeNormal, "VMStarted", "Started VM %s (%s) in VCH %s", e.vmName(), id, p.config.VCH)
+	e.id = id
+	p.tellStarted(p.about(ctx, e), e)
+	return nil
+}
+
+func (p *Provider) start(ctx context.Context, e entry) error {
+	if err := p.starter.Start(ctx, e.id); err != nil {
+		return err
+	}
+	p.tellStarted(ctx, e)
 	return nil
 }
 
@@ -153,7 +161,7 @@ func (p *Provider) find(ctx context.Context, e entry) error {
 	}
 	p.cache.missing(e.pod.UID)
 	p.notices.add(e.pod.UID)
-	p.config.Events.Event(e.pod, corev1.EventTypeWarning, reasonVMGone, goneMessage(e))
+	p.tell(ctx, e.pod, corev1.EventTypeWarning, reasonVMGone, goneMessage(e))
 	return nil
 }
 
@@ -176,7 +184,7 @@ func (p *Provider) rest(ctx context.Context, e entry) error {
 	if err := p.stopper.Stop(ctx, e.vm.ID, restGrace); err != nil {
 		return err
 	}
-	p.config.Events.Eventf(e.pod, corev1.EventTypeNormal, "VMStopped", "Powered off VM %s: the pod has ended", nameOf(e.vm))
+	p.tell(ctx, e.pod, corev1.EventTypeNormal, "VMStopped", fmt.Sprintf("Powered off VM %s: the pod has ended", nameOf(e.vm)))
 	return nil
 }
 
@@ -202,19 +210,4 @@ func endOf(pod *corev1.Pod) time.Time {
 		}
 	}
 	return end
-}
-
-// report tells the log and the pod's user what went wrong.
-func (p *Provider) report(ctx context.Context, e entry, err error) {
-	klog.FromContext(ctx).Error(err, "Operation failed", "pod", klog.KObj(e.pod), "uid", e.pod.UID, "op", errs.Op(err), "kind", errs.KindOf(err).String())
-	reason := "FailedCreateVM"
-	switch {
-	case e.deleting():
-		reason = "FailedDeleteVM"
-	case badImage(err):
-		reason = reasonInvalidImage
-	case p.ended(e):
-		reason = "FailedStopVM"
-	}
-	p.config.Events.Event(e.pod, corev1.EventTypeWarning, reason, err.Error())
 }

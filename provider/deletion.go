@@ -24,16 +24,18 @@ func (p *Provider) delete(ctx context.Context, e entry) error {
 		case err != nil:
 			return errs.New("provider.DeletePod", errs.Unavailable, "ask whether pod %s/%s is gone: %w", e.pod.Namespace, e.pod.Name, err)
 		case there != nil && there.DeletionTimestamp == nil:
-			klog.FromContext(ctx).Info("Sparing the VM of a pod that is not gone", "pod", klog.KObj(e.pod), "uid", e.pod.UID, "vm", e.id)
+			klog.FromContext(ctx).Info("Sparing the VM of a pod that is not gone")
 			p.cache.spare(e.pod.UID)
 			return nil
 		}
 		p.cache.sure(e.pod.UID)
 	}
 	if e.id != "" {
+		p.tellStopping(ctx, e)
 		if err := p.deleter.Delete(ctx, e.id, time.Until(e.deadline)); err != nil {
 			return err
 		}
+		p.tell(ctx, e.pod, corev1.EventTypeNormal, "VMRemoved", "Removed VM "+e.vmText())
 	}
 	if err := p.removeFromAPI(ctx, e); err != nil {
 		return errs.New("provider.DeletePod", errs.Unavailable, "delete pod %s/%s from the API: %w", e.pod.Namespace, e.pod.Name, err)

@@ -64,7 +64,7 @@ func (p *Provider) listen(ctx context.Context) func(portlayer.Update) {
 			lost = false
 		}
 		p.config.Metrics.WatchAnswered(update.Received)
-		p.observe(update)
+		p.observe(ctx, update)
 	}
 }
 

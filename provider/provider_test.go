@@ -48,7 +48,8 @@ type world struct {
 	client *fake.Clientset
 	lister toolscache.Indexer
 	events *record.FakeRecorder
-	stop   func() // stops the present provider
+	stop   func()          // stops the present provider
+	ctx    context.Context // of the providers to come
 
 	mu      sync.Mutex // guards notes
 	notes   map[types.UID]corev1.PodStatus
@@ -64,6 +65,7 @@ func newWorld(t *testing.T, before ...func(*inprocess.Host)) *world {
 		notes:   map[types.UID]corev1.PodStatus{},
 		changed: make(chan struct{}, 1000),
 		stop:    func() {},
+		ctx:     context.Background(),
 	}
 	w.client.PrependReactor("delete", "pods", w.checkUID)
 	w.host.OnStart = func(id portlayer.ID) { w.host.Set(id, runs(1, "10.0.0.9")) }
@@ -100,7 +102,7 @@ func (w *world) restart(change ...func(*Config)) {
 	}
 	w.Provider = New(config)
 	w.NotifyPods(w.t.Context(), w.note)
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(w.ctx)
 	done := make(chan error, 1)
 	provider := w.Provider
 	go func() { done <- provider.Run(ctx) }()

@@ -50,7 +50,7 @@ func (p *Provider) strike(ctx context.Context, last map[types.UID]bool) map[type
 			continue
 		}
 		if p.cache.remove(uid, deadline(e.pod, time.Now()), false) {
-			klog.FromContext(ctx).Info("Removing the VM of a pod that is gone", "pod", klog.KObj(e.pod), "uid", uid, "vm", e.id)
+			klog.FromContext(p.about(ctx, e)).Info("Removing the VM of a pod that is gone")
 			p.queues.add(uid)
 		}
 	}
