@@ -132,13 +132,13 @@ func runNode(ctx context.Context, config vsphere.Config, o nodeOptions) error {
 		return errs.New("node", errs.Invalid, "%w", err)
 	}
 	measured := metrics.New()
-	traces, err := tracing.Start(ctx, nodeNames(nodes))
+	traces, err := tracing.Start(ctx, nodeNames(nodes)...)
 	if err != nil {
 		return err
 	}
 	defer traces.Stop(ctx)
 	config.Observe = vsphere.Observers(measured.Request, traces.Request)
-	config.Purpose = "node " + nodeNames(nodes)
+	config.Purpose = "node " + strings.Join(nodeNames(nodes), ",")
 	client, err := vsphere.Connect(ctx, config)
 	if err != nil {
 		return err
@@ -254,13 +254,13 @@ func (o *nodeOptions) complete() ([]provider.Options, error) {
 	return nodes, nil
 }
 
-// nodeNames are the names of the nodes of this process, as one word.
-func nodeNames(nodes []provider.Options) string {
+// nodeNames are the names of the nodes of this process.
+func nodeNames(nodes []provider.Options) []string {
 	var names []string
 	for _, node := range nodes {
 		names = append(names, node.NodeName)
 	}
-	return strings.Join(names, ",")
+	return names
 }
 
 // endpoint is the kubelet endpoint of one of the nodes. Each has a port and, where there are several, a folder for its
