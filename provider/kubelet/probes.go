@@ -25,11 +25,16 @@ func newProbes(pods Pods) *probes {
 	return &probes{pods: newGatherer(pods, "/metrics/probes", parseProbes)}
 }
 
-// parseProbes takes from a guest's metrics those of probes of its own pod.
-func parseProbes(pod *corev1.Pod, body io.Reader) (map[string]*dto.MetricFamily, error) {
+// parseProbes takes from a guest's metrics those of probes of its own pod. The parser panics on some of what is no metric,
+// which must not let one guest end the provider of all.
+func parseProbes(pod *corev1.Pod, body io.Reader) (found map[string]*dto.MetricFamily, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			found, err = nil, fmt.Errorf("parse: %v", r)
+		}
+	}()
 	parser := expfmt.NewTextParser(model.UTF8Validation)
-	found, err := parser.TextToMetricFamilies(body)
-	if err != nil {
+	if found, err = parser.TextToMetricFamilies(body); err != nil {
 		return nil, fmt.Errorf("parse: %w", err)
 	}
 	for name, family := range found {

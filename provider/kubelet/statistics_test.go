@@ -161,7 +161,7 @@ func TestProbeMetrics(t *testing.T) {
 		g.probes = fmt.Sprintf(probeMetrics, name)
 	}
 	_, broken := w.addPod("broken", 1, 1)
-	broken.probes = "}{"
+	broken.probes = "{}" // on which the parser panics
 	_, other := w.addPod("other", 1, 1)
 	other.probes = "# TYPE prober_probe_total gauge\nprober_probe_total{namespace=\"shop\",pod=\"other\"} 1\n"
 	status, body := w.ask("scraper-token", http.MethodGet, "/metrics/probes")

@@ -41,8 +41,7 @@ case "$1 $2" in
 "node --vch")
 	if [ -e "$here/fail-node" ]; then echo "no such VCH, says the stand-in" >&2; exit 1; fi
 	k="$KUBECTL --kubeconfig $5"
-	echo "{apiVersion: v1, kind: Node, metadata: {name: $7}}" | $k create -f -
-	$k patch node "$7" --subresource=status -p '{"status":{"conditions":[{"type":"Ready","status":"True"}]}}'
+	echo "{apiVersion: v1, kind: Node, metadata: {name: $7}, status: {conditions: [{type: Ready, status: 'True'}]}}" | $k create -f -
 	exec sleep 600 ;;
 esac
 `
