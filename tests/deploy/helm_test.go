@@ -117,6 +117,7 @@ func TestWrongValues(t *testing.T) {
 		"an unknown value":  {"replica=2", "additional properties 'replica' not allowed"},
 		"no pods at all":    {"node.maxPods=0", "'/node/maxPods': minimum: got 0, want 1"},
 		"not a number":      {"node.maxPods=many", "'/node/maxPods': got string, want integer"},
+		"patience":          {"node.keepFinishedVMs=long", "'/node/keepFinishedVMs': 'long' does not match pattern"},
 		"log format":        {"logging.format=xml", "'/logging/format': value must be one of 'text', 'json'"},
 		"verbosity":         {"logging.verbosity=-1", "'/logging/verbosity': minimum: got -1, want 0"},
 		"profiling":         {"profiling=sometimes", "'/profiling': got string, want boolean"},
