@@ -3,6 +3,7 @@
 package vcsim
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -170,9 +171,14 @@ func (f *filter) read(ctx *simulator.Context, feed *feed, pc *simulator.Property
 		updates = append(updates, types.ObjectUpdate{Kind: types.ObjectUpdateKindLeave, Obj: ref})
 	}
 	for _, ref := range order {
-		if u, ok := feed.modified(ctx, pc, ref, changed[ref]); ok {
-			updates = append(updates, u)
-		}
+		// With the object locked nothing is noted of it, so that what is read belongs together: a status that the guest wrote
+		// after power on must not come before the power state.
+		ctx.WithLock(ref, func() {
+			f.addNoted(feed, ref, changed[ref])
+			if u, ok := feed.modified(ctx, pc, ref, changed[ref]); ok {
+				updates = append(updates, u)
+			}
+		})
 	}
 	if !stale {
 		return updates, nil
@@ -182,6 +188,19 @@ func (f *filter) read(ctx *simulator.Context, feed *feed, pc *simulator.Property
 		updates = append(updates, types.ObjectUpdate{Kind: types.ObjectUpdateKindLeave, Obj: ref})
 	}
 	return append(updates, entered...), fault
+}
+
+// addNoted moves to changed what has been noted of an object meanwhile.
+func (f *filter) addNoted(feed *feed, ref types.ManagedObjectReference, changed paths) {
+	feed.mu.Lock()
+	defer feed.mu.Unlock()
+	noted, ok := f.changed[ref]
+	if !ok {
+		return
+	}
+	maps.Copy(changed, noted)
+	delete(f.changed, ref)
+	f.order = slices.DeleteFunc(f.order, func(other types.ManagedObjectReference) bool { return other == ref })
 }
 
 // refresh finds out which objects the filter selects now: those that entered, with all properties, and those that left.
@@ -203,53 +222,111 @@ func (f *filter) refresh(
 	return entered, gone, nil
 }
 
-// find returns the objects that the filter selects now.
+// find returns the objects that the filter selects now. The simulator would look at every one of thousands of VMs to find
+// the one that is new; this looks only at those by way of which others are found.
 func (f *filter) find(ctx *simulator.Context, feed *feed, pc *simulator.PropertyCollector) ([]types.ManagedObjectReference, types.BaseMethodFault) {
-	if len(f.spec.ObjectSet) == 1 && len(f.spec.PropSet) == 1 {
-		if found, ok := listed(ctx, f.spec.ObjectSet[0], f.spec.PropSet[0].Type); ok {
-			return found, nil
+	s := selection{ctx: ctx, feed: feed, pc: pc, filter: f, found: map[types.ManagedObjectReference]bool{}, passed: map[passage]bool{}}
+	for _, set := range f.spec.ObjectSet {
+		if ctx.Session.Get(set.Obj) == nil {
+			return nil, &types.ManagedObjectNotFound{Obj: set.Obj}
+		}
+		s.named = map[string]*types.TraversalSpec{}
+		s.name(set.SelectSet)
+		if fault := s.visit(set.Obj, set.Skip, set.SelectSet); fault != nil {
+			return nil, fault
 		}
 	}
-	names := f.spec
-	names.PropSet = nil
-	for _, p := range f.spec.PropSet {
-		names.PropSet = append(names.PropSet, types.PropertySpec{Type: p.Type}) // without properties
-	}
-	objects, fault := feed.retrieve(ctx, pc, names)
-	if fault != nil {
-		return nil, fault
-	}
-	found := make([]types.ManagedObjectReference, len(objects))
-	for i := range objects {
-		found[i] = objects[i].Obj
-	}
-	return found, nil
+	return s.order, nil
 }
 
-// listed returns what a container view, or the list of recent tasks, has in it, if a filter selects that and no more. It is
-// what the general way would find, which looks at each of thousands of VMs to find the one that is new.
-func listed(ctx *simulator.Context, set types.ObjectSpec, kind string) ([]types.ManagedObjectReference, bool) {
-	if set.Skip == nil || !*set.Skip || len(set.SelectSet) != 1 {
-		return nil, false
+// selection is a search for the objects that a filter selects.
+type selection struct {
+	ctx    *simulator.Context
+	feed   *feed
+	pc     *simulator.PropertyCollector
+	filter *filter
+
+	named  map[string]*types.TraversalSpec // of one object set
+	passed map[passage]bool
+	found  map[types.ManagedObjectReference]bool
+	order  []types.ManagedObjectReference // of found
+}
+
+// passage is a way out of an object: each is taken once, for ways can lead in circles.
+type passage struct {
+	from types.ManagedObjectReference
+	by   *types.TraversalSpec
+}
+
+// name notes the names of traversals, by which others refer to them.
+func (s *selection) name(set []types.BaseSelectionSpec) {
+	for _, selection := range set {
+		if t, ok := selection.(*types.TraversalSpec); ok {
+			if t.Name != "" {
+				s.named[t.Name] = t
+			}
+			s.name(t.SelectSet)
+		}
 	}
-	traversal, ok := set.SelectSet[0].(*types.TraversalSpec)
-	if !ok || len(traversal.SelectSet) > 0 {
-		return nil, false
+}
+
+// visit takes an object, unless it is to be skipped, and goes where the traversals lead from it.
+func (s *selection) visit(ref types.ManagedObjectReference, skip *bool, set []types.BaseSelectionSpec) types.BaseMethodFault {
+	if (skip == nil || !*skip) && !s.found[ref] && s.wanted(ref) {
+		s.found[ref] = true
+		s.order = append(s.order, ref)
 	}
-	root := ctx.Session.Get(set.Obj)
-	var all []types.ManagedObjectReference
-	switch list := root.(type) {
-	case *simulator.ContainerView:
-		ok = traversal.Path == "view"
-		ctx.WithLock(list, func() { all = slices.Clone(list.View) })
-	case *simulator.TaskManager:
-		ok = traversal.Path == "recentTask"
-		ctx.WithLock(list, func() { all = slices.Clone(list.RecentTask) })
-	default:
-		ok = false
+	for _, selection := range set {
+		t, ok := selection.(*types.TraversalSpec)
+		if !ok {
+			if t = s.named[selection.GetSelectionSpec().Name]; t == nil {
+				return &types.InvalidArgument{InvalidProperty: "selectSet"}
+			}
+		}
+		if fault := s.pass(ref, t); fault != nil {
+			return fault
+		}
 	}
-	// Of another type may be one that extends the filter's, which only the general way can tell.
-	return all, ok && !slices.ContainsFunc(all, func(ref types.ManagedObjectReference) bool { return ref.Type != kind })
+	return nil
+}
+
+// pass goes from an object where one traversal leads, if it is for such objects.
+func (s *selection) pass(ref types.ManagedObjectReference, t *types.TraversalSpec) types.BaseMethodFault {
+	object := s.ctx.Session.Get(ref)
+	if object == nil || !isA(object, t.Type) || s.passed[passage{ref, t}] {
+		return nil
+	}
+	s.passed[passage{ref, t}] = true
+	content, fault := s.feed.retrieve(s.ctx, s.pc, types.PropertyFilterSpec{
+		ObjectSet: []types.ObjectSpec{{Obj: ref}}, PropSet: []types.PropertySpec{{Type: ref.Type, PathSet: []string{t.Path}}},
+	})
+	if fault != nil || len(content) == 0 || len(content[0].PropSet) == 0 {
+		return fault
+	}
+	var next []types.ManagedObjectReference
+	switch value := content[0].PropSet[0].Val.(type) {
+	case types.ManagedObjectReference:
+		next = []types.ManagedObjectReference{value}
+	case types.ArrayOfManagedObjectReference:
+		next = value.ManagedObjectReference
+	}
+	for _, child := range next {
+		if fault := s.visit(child, t.Skip, t.SelectSet); fault != nil {
+			return fault
+		}
+	}
+	return nil
+}
+
+// wanted says whether the filter has properties for the object.
+func (s *selection) wanted(ref types.ManagedObjectReference) bool {
+	for _, set := range s.filter.spec.PropSet {
+		if set.Type == ref.Type {
+			return true
+		}
+	}
+	object := s.ctx.Session.Get(ref)
+	return object != nil && s.filter.selects(object)
 }
 
 // movedOut reports whether the filter selects the VM only by a view over a folder that it was moved out of: the simulator's
