@@ -55,3 +55,13 @@ func TestAVMThatWasStartedIsNotStartedAgain(t *testing.T) {
 	e, _ = afterRestart.get("u-1")
 	require.True(t, e.needsStart(), "nobody knows whether it ever ran")
 }
+
+func TestOnlyFailuresWait(t *testing.T) {
+	l := limiter()
+	require.Zero(t, l.When("a"), "news go out at once")
+	require.GreaterOrEqual(t, l.When("a"), firstRetry, "it failed")
+	require.Greater(t, l.When("a"), 2*firstRetry, "and again")
+	require.Zero(t, l.When("b"))
+	l.Forget("a")
+	require.Zero(t, l.When("a"))
+}

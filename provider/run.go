@@ -193,7 +193,20 @@ func (w warnings) Event(object runtime.Object, kind, reason, message string) {
 }
 
 func limiter() workqueue.TypedRateLimiter[any] {
-	return workqueue.NewTypedItemExponentialFailureRateLimiter[any](firstRetry, lastRetry)
+	return prompt{workqueue.NewTypedItemExponentialFailureRateLimiter[any](firstRetry, lastRetry)}
+}
+
+// prompt lets the first try through at once. Virtual Kubelet asks its limiters before that one too, so that each news would
+// wait as long as a failure.
+type prompt struct{ workqueue.TypedRateLimiter[any] }
+
+// When implements workqueue.TypedRateLimiter.
+func (p prompt) When(item any) time.Duration {
+	failed := p.NumRequeues(item) > 0
+	if pause := p.TypedRateLimiter.When(item); failed {
+		return pause
+	}
+	return 0
 }
 
 // await returns whether ready was closed before ctx ended.
