@@ -333,6 +333,13 @@ web   Photon - VCH v1, 2, 3   1     512 MB   poweredOff   127.1.0.3
 	require.ErrorContains(t, vmTable([]byte("rubbish"), &out), "read govc's answer: ")
 }
 
+func TestShorten(t *testing.T) {
+	rows := "NAME\n" + strings.Repeat("row\n", shown)
+	require.Equal(t, rows, shorten(rows))
+	require.Equal(t, rows+"… and 2 more\n", shorten(rows+"row\nrow\n"))
+	require.Empty(t, shorten(""))
+}
+
 func TestExports(t *testing.T) {
 	info := Info{
 		Kubeconfig: "/k",

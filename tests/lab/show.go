@@ -35,12 +35,12 @@ func (l *Lab) Show(ctx context.Context, examples string, w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("show: %w", err)
 	}
-	for _, args := range [][]string{{"get", "nodes"}, {"get", "pods", "-A", "-o", "wide"}} {
+	for _, args := range [][]string{{"get", "nodes"}, {"get", "deployments"}, {"get", "pods", "-A", "-o", "wide"}} {
 		out, err := l.output(ctx, l.opts.Binaries.kubectl(), args...)
 		if err != nil {
 			return fmt.Errorf("show: %w", err)
 		}
-		fmt.Fprintf(w, "\n$ kubectl %s\n%s", strings.Join(args, " "), out)
+		fmt.Fprintf(w, "\n$ kubectl %s\n%s", strings.Join(args, " "), shorten(out))
 	}
 	if err := l.showVMs(ctx, w); err != nil {
 		return fmt.Errorf("show: %w", err)
@@ -127,8 +127,24 @@ func (l *Lab) showVMs(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "\n$ govc find %s -type m | xargs govc vm.info\n", folder)
-	return vmTable([]byte(out), w)
+	var table strings.Builder
+	if err := vmTable([]byte(out), &table); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\n$ govc find %s -type m | xargs govc vm.info\n%s", folder, shorten(table.String()))
+	return nil
+}
+
+// shown is how many rows of a table are.
+const shown = 8
+
+// shorten returns the heading and the first rows of a table, and how many more there are.
+func shorten(table string) string {
+	rows := slices.Collect(strings.Lines(table))
+	if len(rows) <= 1+shown {
+		return table
+	}
+	return strings.Join(rows[:1+shown], "") + fmt.Sprintf("… and %d more\n", len(rows)-1-shown)
 }
 
 // vmTable writes what a `govc vm.info -json` says as a table.
