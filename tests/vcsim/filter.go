@@ -40,7 +40,7 @@ func newFilter(ref types.ManagedObjectReference, spec types.PropertyFilterSpec) 
 
 // put notes a new object, or one in a new place, and reports whether it matters.
 func (f *filter) put(obj mo.Reference) bool {
-	if !f.selects(obj) {
+	if !f.selects(obj.Reference(), obj) {
 		return false
 	}
 	// The simulator does not tell that an object has another parent, but puts it there.
@@ -57,7 +57,7 @@ func (f *filter) update(obj mo.Reference, changes []types.PropertyChange) bool {
 	}
 	if _, member := f.members[ref]; !member {
 		// The simulator tells nobody that an object has got a place, say in a pool; but it updates it afterwards.
-		f.stale = f.stale || f.traverses() && f.selects(obj)
+		f.stale = f.stale || f.traverses() && f.selects(ref, obj)
 		return f.stale
 	}
 	return f.change(obj, changes) || f.stale
@@ -101,9 +101,9 @@ func (f *filter) isRoot(ref types.ManagedObjectReference) bool {
 	return slices.ContainsFunc(f.spec.ObjectSet, func(o types.ObjectSpec) bool { return o.Obj == ref })
 }
 
-// selects reports whether the filter has properties for objects such as obj.
-func (f *filter) selects(obj mo.Reference) bool {
-	return slices.ContainsFunc(f.spec.PropSet, func(p types.PropertySpec) bool { return isA(obj, p.Type) })
+// selects reports whether the filter has properties for objects such as obj, which ref refers to.
+func (f *filter) selects(ref types.ManagedObjectReference, obj mo.Reference) bool {
+	return slices.ContainsFunc(f.spec.PropSet, func(p types.PropertySpec) bool { return isA(ref, obj, p.Type) })
 }
 
 // match returns the paths of the filter, of an object, that a changed path is about.
@@ -111,7 +111,7 @@ func (f *filter) match(obj mo.Reference, changed string) []string {
 	var matched []string
 	for _, p := range f.spec.PropSet {
 		switch {
-		case !isA(obj, p.Type):
+		case !isA(obj.Reference(), obj, p.Type):
 		case p.All != nil && *p.All:
 			if !strings.Contains(changed, "[") { // the change of the whole array comes as well
 				matched = append(matched, topLevel(changed))
@@ -145,9 +145,10 @@ func topLevel(path string) string {
 	return top
 }
 
-// isA reports whether obj is of a managed object type, or of one that extends it.
-func isA(obj mo.Reference, kind string) bool {
-	if obj.Reference().Type == kind {
+// isA reports whether obj, which ref refers to, is of a managed object type, or of one that extends it. It does not look into
+// obj, which need not be locked.
+func isA(ref types.ManagedObjectReference, obj mo.Reference, kind string) bool {
+	if ref.Type == kind {
 		return true
 	}
 	t := reflect.TypeOf(obj)
@@ -293,7 +294,7 @@ func (s *selection) visit(ref types.ManagedObjectReference, skip *bool, set []ty
 // pass goes from an object where one traversal leads, if it is for such objects.
 func (s *selection) pass(ref types.ManagedObjectReference, t *types.TraversalSpec) types.BaseMethodFault {
 	object := s.ctx.Session.Get(ref)
-	if object == nil || !isA(object, t.Type) || s.passed[passage{ref, t}] {
+	if object == nil || !isA(ref, object, t.Type) || s.passed[passage{ref, t}] {
 		return nil
 	}
 	s.passed[passage{ref, t}] = true
@@ -326,7 +327,7 @@ func (s *selection) wanted(ref types.ManagedObjectReference) bool {
 		}
 	}
 	object := s.ctx.Session.Get(ref)
-	return object != nil && s.filter.selects(object)
+	return object != nil && s.filter.selects(ref, object)
 }
 
 // movedOut reports whether the filter selects the VM only by a view over a folder that it was moved out of: the simulator's
