@@ -198,7 +198,9 @@ func limiter() workqueue.TypedRateLimiter[any] {
 
 // prompt lets the first try through at once. Virtual Kubelet asks its limiters before that one too, so that each news would
 // wait as long as a failure.
-type prompt struct{ workqueue.TypedRateLimiter[any] }
+type prompt struct {
+	workqueue.TypedRateLimiter[any]
+}
 
 // When implements workqueue.TypedRateLimiter.
 func (p prompt) When(item any) time.Duration {
