@@ -75,7 +75,7 @@ func (s *Server) postFaults(r *http.Request) (int, any, error) {
 	if err != nil {
 		return http.StatusBadRequest, nil, err
 	}
-	rules, err := s.faults.add(add...)
+	rules, err := s.addFaults(add...)
 	if err != nil {
 		return http.StatusBadRequest, nil, err
 	}

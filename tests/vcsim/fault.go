@@ -61,7 +61,7 @@ const (
 	DoDelayAnswer Effect = "delay-answer"   // it is carried out and answered later
 	DoExpire      Effect = "expire-session" // its session ends, with all that lives in it: NotAuthenticated
 	DoDeny        Effect = "no-permission"  // a state of the object: nobody may call it, hand it to a call, or read it
-	DoFill        Effect = "full-datastore" // a state of the object, a datastore: no VM can be made or powered on there
+	DoFill        Effect = "full-datastore" // a state of the object, a datastore: it has no free space, and no VM can be made or powered on there
 )
 
 // effects are those that a file can name, in the order in which they are listed to users.

@@ -36,27 +36,38 @@ type rule struct {
 
 // Inject adds a rule and returns what removes it. It panics if the rule is wrong; AddFaults says so instead.
 func (s *Server) Inject(f Fault) (remove func()) {
-	rules, err := s.faults.add(f)
+	rules, err := s.addFaults(f)
 	if err != nil {
 		panic(err)
 	}
-	return func() { s.faults.remove(func(r *rule) bool { return r == rules[0] }) }
+	return func() { s.removeFaults(func(r *rule) bool { return r == rules[0] }) }
 }
 
 // AddFaults adds rules: all, or none if one is wrong or its name is taken.
 func (s *Server) AddFaults(add ...Fault) error {
-	_, err := s.faults.add(add...)
+	_, err := s.addFaults(add...)
 	return err
 }
 
 // RemoveFault removes the rule of a name, and says whether there was one. What the rule has done is not undone: a task
 // that is stuck stays so.
 func (s *Server) RemoveFault(name string) bool {
-	return s.faults.remove(func(r *rule) bool { return r.Name == name }) > 0
+	return s.removeFaults(func(r *rule) bool { return r.Name == name }) > 0
 }
 
 // RemoveFaults removes all rules.
-func (s *Server) RemoveFaults() { s.faults.remove(func(*rule) bool { return true }) }
+func (s *Server) RemoveFaults() { s.removeFaults(func(*rule) bool { return true }) }
+
+func (s *Server) addFaults(add ...Fault) ([]*rule, error) {
+	rules, err := s.faults.add(add...)
+	s.fillDatastores()
+	return rules, err
+}
+
+func (s *Server) removeFaults(which func(*rule) bool) (removed int) {
+	defer s.fillDatastores()
+	return s.faults.remove(which)
+}
 
 // Faults returns the rules in their order.
 func (s *Server) Faults() []FaultStatus {
@@ -156,6 +167,13 @@ func (s *faults) hides(object named) bool {
 		}
 	}
 	return false
+}
+
+// fills says whether a rule makes a datastore full.
+func (s *faults) fills(datastore named) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.rules, func(r *rule) bool { return r.Do == DoFill && matchAny(r.Object, datastore.words()...) })
 }
 
 // haveStates says whether there are rules that are states of objects.

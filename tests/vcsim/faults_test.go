@@ -267,6 +267,33 @@ func TestFullDatastore(t *testing.T) {
 	require.NoError(t, b.wait(vm.PowerOn(b.ctx)))
 }
 
+// TestFullDatastoreHasNoFreeSpace looks at what a client reads, and whether one that watches hears of it.
+func TestFullDatastoreHasNoFreeSpace(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, vcsim.Config{Faults: []vcsim.Fault{{Name: "first", Object: "Local*", Do: vcsim.DoFill}}})
+	store := b.server.Model().Map().Any("Datastore").Reference()
+	watch := func(want func(free int64) bool) {
+		t.Helper()
+		require.NoError(t, property.Wait(b.ctx, property.DefaultCollector(b.client.Client), store, []string{"summary.freeSpace"}, func(changes []types.PropertyChange) bool {
+			return want(changes[0].Val.(int64))
+		}))
+	}
+	none := func(free int64) bool { return free == 0 }
+	some := func(free int64) bool { return free == int64(1<<40) }
+	watch(none)
+	remove := b.server.Inject(vcsim.Fault{Object: store.String(), Do: vcsim.DoFill})
+	require.True(t, b.server.RemoveFault("first"))
+	watch(none)
+	watch(func(free int64) bool {
+		remove() // once the watch has begun
+		return some(free)
+	})
+	b.server.Inject(vcsim.Fault{Object: "LocalDS_0", Do: vcsim.DoFill})
+	watch(none)
+	b.server.RemoveFaults()
+	watch(some)
+}
+
 // TestStaleChangeVersion is no fault of a rule: vCenter refuses to change what has changed since it was read.
 func TestStaleChangeVersion(t *testing.T) {
 	t.Parallel()

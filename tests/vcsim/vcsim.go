@@ -107,6 +107,7 @@ type Server struct {
 	checked  bool // user and password are
 	journal  journal
 	faults   faults
+	fillings fillings
 	stuck    atomic.Int64 // tasks made that never end
 	requests requests
 	feeds    *feeds
@@ -129,7 +130,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		s.model = simulator.VPX()
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	if err := s.AddFaults(cfg.Faults...); err != nil {
+	if _, err := s.faults.add(cfg.Faults...); err != nil {
 		return nil, fmt.Errorf("start vCenter stand-in: %w", err)
 	}
 	if err := s.start(ctx, cfg); err != nil {
@@ -210,6 +211,7 @@ func (s *Server) extend() {
 			}
 		})
 	}
+	s.fillDatastores()
 	registry.Handler = s.handle
 	registry.Cookie = sessionKey
 }

@@ -8,7 +8,7 @@ import json
 from robot.api.deco import keyword, library
 
 from wolfpack_tests.clients import clients
-from wolfpack_tests.program import logs
+from wolfpack_tests.program import SYSTEM_NAMESPACE, logs
 from wolfpack_tests.waiting import NotYetError, wait_until
 
 
@@ -42,6 +42,23 @@ class Nodes:
                 raise NotYetError(output.stdout or "no node")
 
         wait_until(f"node {node} is registered again", look, evidence=logs)
+
+    @keyword
+    def leader_of_node(self, node: str) -> str:
+        """Return which process leads, of those that run a node with --leader-elect, by the node's Lease."""
+        path = "jsonpath={.spec.holderIdentity}"
+        return clients().kubectl("get", "lease", node, "-n", SYSTEM_NAMESPACE, "-o", path).stdout
+
+    @keyword
+    def wait_until_another_leads(self, node: str, leader: str) -> None:
+        """Wait until a process leads that is not this one."""
+
+        def look() -> None:
+            seen = self.leader_of_node(node)
+            if seen in {"", leader}:
+                raise NotYetError(seen or "nobody")
+
+        wait_until(f"a process other than {leader} leads node {node}", look, evidence=logs)
 
     @keyword
     def pool_of_vch(self, vch: str) -> str:

@@ -18,36 +18,43 @@ from wolfpack_tests.lab import tail
 from wolfpack_tests.waiting import TIMEOUT, NotYetError, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+SYSTEM_NAMESPACE = "wolfpack-system"
+"""Where wolfpack keeps what is its nodes' own, by default."""
+
+STANDS_BY = "self=false"
+"""What the log of a process says, of who leads, when that is another."""
 
 STOP_TIMEOUT = 20.0
 """Seconds that a node may take to end after SIGTERM."""
 
 
 class Node:
-    """A `wolfpack node` process, which can be stopped and started again under the same name."""
+    """A `wolfpack node` process, which can be stopped and started again with the same options."""
 
-    def __init__(self, name: str, vch: str, log: Path) -> None:
-        self.name = name
-        self.vch = vch
+    def __init__(self, names: Sequence[str], options: Sequence[str], log: Path) -> None:
+        self.names = tuple(names)
+        """Of its virtual nodes, in Kubernetes."""
+        self.options = tuple(options)
         self.log = log
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, lab_clients: Clients) -> None:
         """Start the process. It stays in Robot's process group, so that whoever ends Robot ends it too."""
         lab = lab_clients.lab
-        argv = [lab.binaries["wolfpack"], "node", "--vch", self.vch, "--kubeconfig", lab.kubeconfig]
-        argv += ["--node-name", self.name, "--kubelet-port", "0"]
+        argv = [lab.binaries["wolfpack"], "node", "--kubeconfig", lab.kubeconfig, "--kubelet-port", "0", *self.options]
         self.log.parent.mkdir(exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(argv, env=lab.env(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        logger.info(f"started node {self.name} as process {self._process.pid}, log {self.log}")
+        logger.info(f"started {self} as process {self._process.pid}, log {self.log}")
 
     def check(self) -> None:
         """Fail, with the end of its log, if the process has ended."""
         if self._process is None or self._process.poll() is not None:
             rc = None if self._process is None else self._process.returncode
-            raise AssertionError(f"node {self.name} ended with exit code {rc}\n{self.log_tail()}")
+            raise AssertionError(f"{self} ended with exit code {rc}\n{self.log_tail()}")
 
     def stop(self) -> None:
         """Stop the process as an admin would, and fail if that takes too long or it does not end cleanly."""
@@ -60,11 +67,9 @@ class Node:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            raise AssertionError(
-                f"node {self.name} did not end within {STOP_TIMEOUT:g} s of SIGTERM\n{self.log_tail()}"
-            ) from None
+            raise AssertionError(f"{self} did not end within {STOP_TIMEOUT:g} s of SIGTERM\n{self.log_tail()}") from None
         if rc != 0:
-            raise AssertionError(f"node {self.name} ended with exit code {rc} after SIGTERM\n{self.log_tail()}")
+            raise AssertionError(f"{self} ended with exit code {rc} after SIGTERM\n{self.log_tail()}")
 
     def kill(self) -> None:
         """Kill the process, as a machine that loses its power does."""
@@ -73,6 +78,14 @@ class Node:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def __str__(self) -> str:
+        """Return what it runs, for messages."""
+        return f"node {' and '.join(self.names)}"
+
+    def has_logged(self, words: str) -> bool:
+        """Return whether the log has these words."""
+        return words in self.log.read_text(errors="backslashreplace")
 
     def log_tail(self, lines: int = 25) -> str:
         """Return the end of the log, for messages."""
@@ -135,19 +148,45 @@ class Program:
         return name
 
     @keyword
-    def create_own_vch(self) -> str:
-        """Create a virtual container host like the lab's. Returns its name."""
+    def create_own_vch(self, *options: str) -> str:
+        """Create a virtual container host like the lab's, but for the options given. Returns its name."""
         name = self.new_vch_name()
-        self.wolfpack("vch", "create", name)
+        self.wolfpack("vch", "create", name, *options)
         return name
 
     @keyword
-    def start_own_node(self, vch: str) -> str:
+    def start_own_node(self, vch: str, *options: str) -> str:
         """Start a virtual node of a virtual container host and wait until it is ready. Returns its name."""
-        node = self._nodes[vch] = Node(vch, vch, self._clients.lab.logs / "own" / f"node-{vch}.log")
-        node.start(self._clients)
+        node = self._start_process(vch, [vch], ["--vch", vch, "--node-name", vch, *options])
         self._wait_until_ready(node)
-        return node.name
+        return vch
+
+    @keyword
+    def start_own_nodes(self, *vchs: str) -> list[str]:
+        """Start one process with a node for each of these hosts and wait until all are ready. Returns their names."""
+        names = [f"wolfpack-{vch}" for vch in vchs]
+        options = [word for vch in vchs for word in ("--vch", vch)]
+        self._wait_until_ready(self._start_process(names[0], names, options))
+        return names
+
+    @keyword
+    def start_standby(self, name: str) -> None:
+        """Start a second process for a node that has --leader-elect, and wait until it has seen that another leads."""
+        leader = self._nodes[name]
+        standby = self._start_process(f"{name}-standby", leader.names, leader.options)
+
+        def look() -> None:
+            standby.check()
+            if not standby.has_logged(STANDS_BY):
+                raise NotYetError(f"no {STANDS_BY!r} in its log")
+
+        wait_until(f"{standby} has a standby", look, evidence=standby.log_tail)
+
+    def _start_process(self, key: str, names: Sequence[str], options: Sequence[str]) -> Node:
+        """Start a process that later keywords know by a key."""
+        node = self._nodes[key] = Node(names, options, self._clients.lab.logs / "own" / f"node-{key}.log")
+        node.start(self._clients)
+        return node
 
     @keyword
     def stop_own_node(self, name: str) -> None:
@@ -172,7 +211,8 @@ class Program:
         nodes, self._nodes = self._nodes, {}
         for node in nodes.values():
             node.stop()
-            self._clients.kubectl("delete", "node", node.name, "--ignore-not-found")
+            self._clients.kubectl("delete", "node", *node.names, "--ignore-not-found")
+            self._clients.kubectl("delete", "lease", *node.names, "-n", SYSTEM_NAMESPACE, "--ignore-not-found")
         vchs, self._vchs = self._vchs, []
         existing = {vch["name"] for vch in json.loads(self.wolfpack("vch", "ls", "-o", "json"))} if vchs else set()
         for vch in existing.intersection(vchs):
@@ -181,11 +221,12 @@ class Program:
     def _wait_until_ready(self, node: Node, after: str = "") -> None:
         def look() -> None:
             node.check()
-            heartbeat = self._heartbeat(node.name)
-            if not heartbeat or heartbeat == after:
-                raise NotYetError(f"ready at {heartbeat or 'no time'}")
+            for name in node.names:
+                heartbeat = self._heartbeat(name)
+                if not heartbeat or heartbeat == after:
+                    raise NotYetError(f"{name} is ready at {heartbeat or 'no time'}")
 
-        wait_until(f"node {node.name} is ready", look, timeout=TIMEOUT, evidence=node.log_tail)
+        wait_until(f"{node} is ready", look, timeout=TIMEOUT, evidence=node.log_tail)
 
     def _heartbeat(self, node: str) -> str:
         """Return when the node last said that it is ready, or nothing."""

@@ -8,7 +8,8 @@ Test Teardown    Clean Up
 
 
 *** Variables ***
-${TAINT}    .spec.taints[?(@.key=="virtual-kubelet.io/provider")].value
+${PRESSURE}    .spec.taints[?(@.key=="node.kubernetes.io/disk-pressure")].effect
+${TAINT}       .spec.taints[?(@.key=="virtual-kubelet.io/provider")].value
 
 
 *** Test Cases ***
@@ -20,6 +21,35 @@ Capacity Of A Limited Pool
     Wait Until Node Field Is    ${node}    .status.capacity.memory    1Gi
     Govc    pool.change    -mem.limit    2048    ${pool}
     Wait Until Node Field Is    ${node}    .status.capacity.memory    2Gi
+
+Host In Maintenance
+    [Documentation]    The VCH's one host is taken away and comes back. The node says so, and loses nothing else.
+    [Tags]    require-stand-in
+    ${vch} =    Create Own VCH    --compute    DC0_H0
+    ${node} =    Start Own Node    ${vch}
+    Condition Should Be    ${node}    VSphereReachable    True
+    ${memory} =    Node Field    ${node}    .status.capacity.memory
+    Govc    host.maintenance.enter    DC0_H0
+    Wait Until Node Field Is    ${node}    .status.capacity.memory    0
+    Condition Should Be    ${node}    MemoryPressure    True
+    Govc    host.maintenance.exit    DC0_H0
+    Wait Until Node Field Is    ${node}    .status.capacity.memory    ${memory}
+    Condition Should Be    ${node}    MemoryPressure    False
+    [Teardown]    Run Keywords    Govc    host.maintenance.exit    DC0_H0    AND    Clean Up
+
+Datastore Without Space
+    [Documentation]    Kubernetes itself keeps new pods away by its own taint, for as long as there is no space.
+    [Tags]    require-stand-in    require-sim-guests
+    Enter New Namespace
+    ${node} =    Start Node Of A New VCH
+    Fill Datastore Of VCH    ${node}
+    Condition Should Be    ${node}    DiskPressure    True
+    Wait Until Node Field Is    ${node}    ${PRESSURE}    NoSchedule
+    Apply Pod    waiting    node=${node}
+    Wait Until Pod Says    waiting    untolerated taint
+    Remove Faults
+    Condition Should Be    ${node}    DiskPressure    False
+    Wait Until Pod Is    waiting    Running
 
 Conditions
     ${node} =    Start Node Of A New VCH
@@ -66,3 +96,9 @@ Condition Should Be
     [Documentation]    A condition of the node has this status.
     [Arguments]    ${node}    ${condition}    ${status}
     Wait Until Node Field Is    ${node}    .status.conditions[?(@.type\=\="${condition}")].status    ${status}
+
+Fill Datastore Of VCH
+    [Documentation]    Leaves no space on the datastore that a virtual container host uses, until `Remove Faults`.
+    [Arguments]    ${vch}
+    ${vm} =    Endpoint VM    ${vch}
+    Inject Fault    full-datastore    object=${vm.datastore}
