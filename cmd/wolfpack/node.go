@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"path/filepath"
 	"slices"
@@ -44,18 +45,13 @@ type nodeOptions struct {
 	election                  electionOptions
 }
 
-func newNodeCommand() *cobra.Command {
-	o := nodeOptions{kubelet: kubelet.Options{Port: kubelet.DefaultPort}}
-	conn := &connection{Config: vsphere.ConfigFromEnv()}
-	cmd := &cobra.Command{
-		Use:   "node --vch NAME...",
-		Short: "Run the virtual nodes of virtual container hosts",
-		Long: `Register a virtual node with Kubernetes and run each pod that is put on it as a VM of its own
-in the virtual container host. With several --vch, each has a node of its own in this process;
-when one of them fails, all end.
+const nodeHelp = `Register a virtual node with Kubernetes, and run each pod that is put on it as a VM of its own in the
+virtual container host that --vch names. With several --vch, each has a node of its own in this
+process; when one of them fails, all end.
 
 It runs until it is interrupted. Its pods run on without it; when it is started again, it finds
-them by what their VMs say of themselves. The node stays in Kubernetes as well.
+them by what their VMs say of themselves. The node stays in Kubernetes as well. What it may do there
+is listed in deploy/wolfpack.yaml, which also runs it in the cluster itself.
 
 Capacity is what the VCH's resource pool may use: what the usable hosts have (connected, powered
 on, not in maintenance), within the limits of the pool and those above it, less what is reserved
@@ -67,48 +63,81 @@ Kubernetes evicts pods from a node that is not; VSphereReachable says whether vS
 MemoryPressure means that hypervisors take memory back from the VMs, or that there is no usable
 host; DiskPressure, that the VCH's datastore is full (less than 10 % or 50 GiB left), gone or not
 accessible; NetworkUnavailable, that no host provides the VCH's network.
-` + fmt.Sprintf(labelHelp, provider.Taint.ToString()) + `
-` + electionHelp + `
 
-It serves kubectl logs, exec, attach and port-forward, and metrics, on the node's kubelet endpoint.
-The cluster signs its certificate; unless something in the cluster approves such requests, an admin
-does: kubectl get csr, kubectl certificate approve NAME. Of several nodes, each has the next port
-after --kubelet-port.
+Finished pods: the VM of a pod that has Succeeded or Failed is powered off after --keep-finished-vms,
+and gives its CPU and memory back; until then kubectl logs works. It is removed with its pod.
+`
 
-The VM of a pod that has Succeeded or Failed is powered off after --keep-finished-vms, and gives its
-CPU and memory back; until then kubectl logs works. It is removed with its pod.
+const endpointHelp = `
+Kubelet endpoint: each node serves kubectl logs, exec, attach and port-forward, and metrics, at its
+--address. The cluster signs its certificate; unless something in the cluster approves such requests,
+an admin does at each start, or at the first alone with --cert-dir, until it is renewed. A certificate
+of your own (--tls-cert-file) needs no approval. Of several nodes, each has the next port after
+--kubelet-port, and a folder of its name in --cert-dir. A kubelet on the same machine has port 10250
+already.
 
-Where OTEL_EXPORTER_OTLP_ENDPOINT names an OpenTelemetry collector, it sends traces there; all of
-OpenTelemetry's standard variables are heeded.`,
-		Example: `  wolfpack node --vch web --kubeconfig ~/.kube/config
+Traces: where OTEL_EXPORTER_OTLP_ENDPOINT names an OpenTelemetry collector, it gets them; all of
+OpenTelemetry's standard variables are heeded.`
 
-  # in a pod of the cluster, with its service account
-  wolfpack node --vch web --node-name web-node --address 10.0.0.7
+func newNodeCommand() *cobra.Command {
+	o := nodeOptions{kubelet: kubelet.Options{Port: kubelet.DefaultPort}}
+	conn := &connection{Config: vsphere.ConfigFromEnv()}
+	cmd := &cobra.Command{
+		Use:   "node --vch NAME...",
+		Short: "Run the virtual nodes of virtual container hosts",
+		Long:  nodeHelp + fmt.Sprintf(labelHelp, provider.Taint.ToString()) + electionHelp + endpointHelp,
+		Example: `  # a node called wolfpack-web for the VCH web
+  export GOVC_URL=https://vc.example.com/sdk GOVC_USERNAME=wolfpack GOVC_PASSWORD=...
+  wolfpack node --vch web --kubeconfig ~/.kube/config
+
+  # let the API server trust its kubelet endpoint, for kubectl logs and exec
+  kubectl get csr
+  kubectl certificate approve csr-8x2lq
 
   # the nodes wolfpack-web and wolfpack-db; the same once more on another machine stands by
   wolfpack node --vch web --vch db --leader-elect
+
+  # in a pod of the cluster, with its service account
+  wolfpack node --vch web --node-name web-node --address 10.0.0.7
 
   # for pods that tolerate dedicated=db alone
   wolfpack node --vch db --no-default-taint --node-taints dedicated=db:NoSchedule`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runNode(cmd.Context(), conn.Config, o) },
 	}
-	conn.Flags(cmd.Flags())
-	o.log.Flags(cmd.Flags())
-	cmd.Flags().StringVar(&o.health, "health-address", "", "where to answer /healthz over plain HTTP, such as :8081, for whoever restarts what has died (default nowhere)")
-	o.kubelet.Flags(cmd.Flags())
-	flags := cmd.Flags()
-	flags.StringSliceVar(&o.vchs, "vch", nil, "virtual container host to run pods in (required); can be given several times")
-	flags.StringVar(&o.name, "node-name", "", "name of the node in Kubernetes, with one --vch (default wolfpack-NAME)")
-	flags.StringVar(&o.address, "address", "", "IP address of the node, which its pods report as hostIP (default this machine's first)")
-	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubernetes configuration file (default ~/.kube/config, or the cluster of the pod it runs in) [KUBECONFIG]")
-	flags.StringVar(&o.systemNamespace, "system-namespace", provider.DefaultSystemNamespace, "namespace for what is the node's own, such as the Secret with the CA of its guests")
-	flags.IntVar(&o.maxPods, "max-pods", 250, "most pods that a node takes")
-	flags.DurationVar(&o.keepFinished, "keep-finished-vms", 5*time.Minute, "how long the VM of a pod that has ended stays powered on, for its logs")
-	o.labels.flags(flags)
-	o.election.flags(flags)
-	_ = cmd.RegisterFlagCompletionFunc("vch", conn.completeNames)
+	o.flags(conn).apply(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("vch", func(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		names, directive := conn.completeNames(cmd, args, begun)
+		return slices.DeleteFunc(names, func(name cobra.Completion) bool {
+			name, _, _ = strings.Cut(name, "\t") // from its description
+			return slices.Contains(o.vchs, name)
+		}), directive
+	})
+	_ = cmd.RegisterFlagCompletionFunc("log-format", cobra.FixedCompletions(logging.Formats(), cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.MarkFlagDirname("cert-dir")
 	return cmd
+}
+
+// flags are those of the options and of the connection to vSphere.
+func (o *nodeOptions) flags(conn *connection) flagGroups {
+	var groups flagGroups
+	node := groups.add("The node")
+	node.StringSliceVar(&o.vchs, "vch", nil, "virtual container host to run pods in (required); can be given several times, each for a node")
+	node.StringVar(&o.name, "node-name", "", "name of the node in Kubernetes, with one --vch (default wolfpack-NAME)")
+	node.StringVar(&o.address, "address", "", "IP address of the node, which its pods report as hostIP (default this machine's first)")
+	node.IntVar(&o.maxPods, "max-pods", 250, "most pods that a node takes")
+	node.DurationVar(&o.keepFinished, "keep-finished-vms", 5*time.Minute, "how long the VM of a pod that has ended stays powered on, for its logs")
+	o.labels.flags(node)
+	conn.Flags(groups.add("vSphere"))
+	kubernetes := groups.add("Kubernetes")
+	kubernetes.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubernetes configuration file (default ~/.kube/config, or the cluster of the pod it runs in) [KUBECONFIG]")
+	kubernetes.StringVar(&o.systemNamespace, "system-namespace", provider.DefaultSystemNamespace, "namespace, which must exist, for what is the node's own: the Secret with the CA of its guests, and its Lease")
+	o.kubelet.Flags(groups.add("Kubelet endpoint"))
+	o.election.flags(groups.add("Standbys"))
+	process := groups.add("This process")
+	o.log.Flags(process)
+	process.StringVar(&o.health, "health-address", "", "where to answer /healthz over plain HTTP, such as :8081, for whoever restarts what has died (default nowhere)")
+	return groups
 }
 
 // runNode runs the nodes until ctx ends, which is no error. The steps: check the flags; connect to vSphere; find each VCH; run
@@ -227,8 +256,11 @@ func (o *nodeOptions) complete() ([]provider.Options, error) {
 	if o.keepFinished < 0 {
 		return nil, errs.New(op, errs.Invalid, "keep-finished-vms is %s, want at least 0s", o.keepFinished)
 	}
-	if err := o.kubelet.Validate(); err != nil {
+	if err := o.checkEndpoints(); err != nil {
 		return nil, err
+	}
+	if wrong := validation.IsDNS1123Label(o.systemNamespace); len(wrong) > 0 {
+		return nil, errs.New(op, errs.Invalid, "system-namespace is %q: %s", o.systemNamespace, strings.Join(wrong, "; "))
 	}
 	taints, err := o.labels.check()
 	if err != nil {
@@ -242,9 +274,12 @@ func (o *nodeOptions) complete() ([]provider.Options, error) {
 		if slices.Contains(o.vchs[:i], name) {
 			return nil, errs.New(op, errs.Invalid, "VCH %q is given twice", name)
 		}
+		if err := vch.CheckName(name); err != nil {
+			return nil, errs.New(op, errs.Invalid, "vch: %w; wolfpack vch ls shows them", err)
+		}
 		nodeName := cmp.Or(o.name, "wolfpack-"+name)
 		if wrong := validation.IsDNS1123Subdomain(nodeName); len(wrong) > 0 {
-			return nil, errs.New(op, errs.Invalid, "%q is no name of a node: %s; choose one with --node-name", nodeName, strings.Join(wrong, "; "))
+			return nil, errs.New(op, errs.Invalid, "%q is no name of a node: %s; choose one with --node-name, which takes one --vch alone", nodeName, strings.Join(wrong, "; "))
 		}
 		nodes = append(nodes, provider.Options{
 			NodeName: nodeName, VCH: name, Address: o.address, MaxPods: o.maxPods, Taints: taints, Keep: o.keepFinished, SystemNamespace: o.systemNamespace,
@@ -261,6 +296,18 @@ func nodeNames(nodes []provider.Options) []string {
 		names = append(names, node.NodeName)
 	}
 	return names
+}
+
+// checkEndpoints says what is wrong with the kubelet endpoints, of which each has a port of its own.
+func (o *nodeOptions) checkEndpoints() error {
+	if err := o.kubelet.Validate(); err != nil {
+		return err
+	}
+	if last := o.kubelet.Port + len(o.vchs) - 1; o.kubelet.Port != 0 && last > math.MaxUint16 {
+		return errs.New("node", errs.Invalid, "kubelet-port is %d, and %d nodes have the ports up to %d: want no more than %d, or 0 for free ones",
+			o.kubelet.Port, len(o.vchs), last, math.MaxUint16+1-len(o.vchs))
+	}
+	return nil
 }
 
 // endpoint is the kubelet endpoint of one of the nodes. Each has a port and, where there are several, a folder for its

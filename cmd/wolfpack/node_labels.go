@@ -29,12 +29,13 @@ type labelOptions struct {
 }
 
 const labelHelp = `
-Labels and taints: the node has the taint %s, which pods must tolerate
-(--no-default-taint leaves it out), those of --node-taints, and the labels type=virtual-kubelet,
-wolfpack.vch=NAME and wolfpack.vcenter-version. They are put back when somebody removes them; taints
-of others, such as those of kubectl cordon, are left alone. The labels topology.kubernetes.io/zone
-and region are the vSphere tags of the categories k8s-zone and k8s-region that the VCH's cluster,
-or else the nearest folder or datacenter above it, has when the node starts.`
+Labels and taints: the node has the taint %s, which
+pods must tolerate (--no-default-taint leaves it out), those of --node-taints, and the labels
+type=virtual-kubelet, wolfpack.vch=NAME and wolfpack.vcenter-version. They are put back when somebody
+removes them; taints of others, such as those of kubectl cordon, are left alone. The labels
+topology.kubernetes.io/zone and region are the vSphere tags of the categories k8s-zone and k8s-region
+that the VCH's cluster, or else the nearest folder or datacenter above it, has when the node starts.
+`
 
 func (o *labelOptions) flags(flags *pflag.FlagSet) {
 	flags.StringToStringVar(&o.labels, "node-labels", nil, "labels of the node, as key=value,...")

@@ -5,8 +5,12 @@ package main
 import (
 	"context"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 	"github.com/vmware/govmomi/vapi/rest"
 	"github.com/vmware/govmomi/vapi/tags"
@@ -36,8 +40,13 @@ func TestNodeRefusesBadInput(t *testing.T) {
 		"kubelet address":    {[]string{"--vch", "web", "--kubelet-address", "here"}, `kubelet-address "here" is no IP address`},
 		"half a certificate": {[]string{"--vch", "web", "--tls-cert-file", "a.crt"}, "want both or neither"},
 		"several names":      {[]string{"--vch", "a", "--vch", "b", "--node-name", "n"}, `node-name is "n", but there are 2 VCHs`},
+		"ports of all":       {[]string{"--vch", "a,b", "--kubelet-port", "65535"}, "kubelet-port is 65535, and 2 nodes have the ports up to 65536: want no more than 65534"},
+		"empty VCH":          {[]string{"--vch", "web,"}, "vch: a VCH needs a name"},
+		"no name of a VCH":   {[]string{"--vch", "my vch"}, `vch: name "my vch" has the character ' '`},
+		"system namespace":   {[]string{"--vch", "web", "--system-namespace", "My_NS"}, `system-namespace is "My_NS": a lowercase RFC 1123 label`},
+		"idle times":         {[]string{"--vch", "web", "--leader-elect-lease-duration", "1s"}, "the lease duration is 1s"},
 		"one VCH twice":      {[]string{"--vch", "a,a"}, `VCH "a" is given twice`},
-		"no name of a node":  {[]string{"--vch", "My VCH"}, `"wolfpack-My VCH" is no name of a node`},
+		"no name of a node":  {[]string{"--vch", "My_VCH"}, `"wolfpack-My_VCH" is no name of a node`},
 		"no label":           {[]string{"--vch", "web", "--node-labels", "a b=c"}, `"a b" is no label`},
 		"no label value":     {[]string{"--vch", "web", "--node-labels", "a=b c"}, `"b c" is no value of label a`},
 		"wolfpack's label":   {[]string{"--vch", "web", "--node-labels", "wolfpack.vch=x"}, "wolfpack.vch is what wolfpack itself says of the node"},
@@ -55,6 +64,41 @@ func TestNodeRefusesBadInput(t *testing.T) {
 			require.Contains(t, fails(t, append([]string{"node"}, tc.args...)...), tc.want)
 		})
 	}
+}
+
+// Every flag is in a group, or a user would not hear of it, and in one alone.
+func TestNodeHelpShowsEachFlag(t *testing.T) {
+	help := works(t, "node", "--help")
+	cmd := newNodeCommand()
+	require.True(t, cmd.HasFlags())
+	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
+		found := regexp.MustCompile(`(?m)^ +(-\w, |    )--`+flag.Name+` `).FindAllString(help, -1)
+		require.Len(t, found, 1, flag.Name)
+	})
+	for line := range strings.SplitSeq(help, "\n") {
+		require.LessOrEqual(t, len(line), helpWidth, line)
+	}
+}
+
+func TestNodeCompletion(t *testing.T) {
+	stand(t)
+	works(t, "vch", "create", "web", "--network", "VM Network")
+	works(t, "vch", "create", "db", "--network", "VM Network")
+	for name, tc := range map[string]struct {
+		args []string
+		want string
+	}{
+		"VCHs":    {[]string{"--vch", ""}, `^db\tPhoton - VCH .*\nweb\tPhoton - VCH .*\n:4\n`},
+		"more":    {[]string{"--vch", "db", "--vch", ""}, `^web\tPhoton - VCH .*\n:4\n`},
+		"formats": {[]string{"--log-format", ""}, `^text\njson\n:4\n`},
+		"folders": {[]string{"--cert-dir", ""}, `^:16\n`},
+		"flags":   {[]string{"--leader-elect-l"}, `^--leader-elect-lease-duration\t`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Regexp(t, tc.want, works(t, append([]string{cobra.ShellCompRequestCmd, "node"}, tc.args...)...))
+		})
+	}
+	require.Contains(t, works(t, "completion", "bash"), "__start_wolfpack")
 }
 
 func TestParseTaint(t *testing.T) {

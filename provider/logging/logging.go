@@ -26,6 +26,9 @@ type Config struct {
 
 var formats = []string{logsapi.DefaultLogFormat, logsapi.JSONLogFormat}
 
+// Formats are those that Config.Format can be.
+func Formats() []string { return slices.Clone(formats) }
+
 // Flags adds the log's flags to flags.
 func (c *Config) Flags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.Format, "log-format", logsapi.DefaultLogFormat, "format of the log: "+strings.Join(formats, ", "))
