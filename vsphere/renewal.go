@@ -32,14 +32,43 @@ func (r *renewal) RoundTrip(ctx context.Context, request, response soap.HasFault
 	}
 	before := r.current()
 	err := r.RoundTripper.RoundTrip(ctx, request, response)
-	if err == nil || !fault.Is(err, new(types.NotAuthenticated)) {
+	if !unauthenticated(err, response) {
 		return err
 	}
 	if loginErr := r.renew(ctx, before); loginErr != nil {
 		return loginErr
 	}
 	reflect.ValueOf(response).Elem().SetZero() // or the first answer's fault would be read again
-	return r.RoundTripper.RoundTrip(ctx, request, response)
+	err = r.RoundTripper.RoundTrip(ctx, request, response)
+	if err == nil && unauthenticated(err, response) {
+		return errs.New("vsphere.renew", errs.Unavailable, "%s: the session ended as soon as it was renewed", method(request))
+	}
+	return err
+}
+
+// unauthenticated says whether vCenter did nothing about a call, for want of a session. A call that reads properties it does
+// not refuse: it answers that every property is missing, and why, which would be taken for a thing that has none.
+func unauthenticated(err error, response soap.HasFault) bool {
+	if err != nil {
+		return fault.Is(err, new(types.NotAuthenticated))
+	}
+	var objects []types.ObjectContent
+	switch r := response.(type) {
+	case *methods.RetrievePropertiesBody:
+		objects = r.Res.Returnval
+	case *methods.RetrievePropertiesExBody:
+		if found := r.Res.Returnval; found != nil {
+			objects = found.Objects
+		}
+	}
+	for _, object := range objects {
+		for _, missing := range object.MissingSet {
+			if _, ok := missing.Fault.Fault.(*types.NotAuthenticated); ok {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (r *renewal) current() int {

@@ -13,9 +13,12 @@ import (
 
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
+	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/property"
 	"github.com/vmware/govmomi/session"
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/methods"
+	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 	"go.uber.org/goleak"
 
@@ -119,6 +122,39 @@ func TestAnExpiredSessionIsRenewedOnce(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, 1, server.Calls()["Login"], "many callers make one login")
+}
+
+// A read without a session is no error: vCenter answers that all properties are missing.
+func TestAReadInAnExpiredSessionIsRepeated(t *testing.T) {
+	server, config := start(t, simulator.VPX())
+	client := connect(t, config)
+	admin := connect(t, config)
+	ours, err := session.NewManager(client.Client).UserSession(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, session.NewManager(admin.Client).TerminateSession(t.Context(), []string{ours.Key}))
+	root := object.NewRootFolder(client.Client)
+	name, err := root.ObjectName(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "Datacenters", name)
+
+	// The session ends again as soon as it is renewed.
+	sessions := session.NewManager(admin.Client)
+	end := func(vcsim.Request) {
+		all, err := sessions.UserSession(t.Context())
+		require.NoError(t, err)
+		var list mo.SessionManager
+		require.NoError(t, property.DefaultCollector(admin.Client).RetrieveOne(t.Context(), sessions.Reference(), []string{"sessionList"}, &list))
+		for _, one := range list.SessionList {
+			if one.Key != all.Key {
+				require.NoError(t, sessions.TerminateSession(t.Context(), []string{one.Key}))
+			}
+		}
+	}
+	end(vcsim.Request{})
+	server.Inject(vcsim.Fault{Method: "Login", After: end})
+	_, err = root.ObjectName(t.Context())
+	require.True(t, errs.Is(err, errs.Unavailable), "%v", err)
+	require.ErrorContains(t, err, "the session ended as soon as it was renewed")
 }
 
 func TestRenewalWithAPasswordThatChanged(t *testing.T) {
