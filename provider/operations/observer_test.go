@@ -50,12 +50,6 @@ func TestObserversAreToldOfEachStep(t *testing.T) {
 		"    operations.PodStarter failed: unavailable",
 		"  start the VM failed: unavailable",
 		"  undo of create the VM",
-		"    operations.PodDeleter",
-		"      stop the VM",
-		"        operations.PodStopper",
-		"          shut down the guest",
-		"          power off",
-		"      destroy the VM",
 		"  undo of prepare the images",
 		"operations.PodCreator failed: unavailable",
 	}, first.lines)

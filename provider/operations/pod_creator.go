@@ -21,7 +21,7 @@ type PodCreator struct {
 }
 
 // Create returns the VM that runs the pod. If the pod has a VM already, made by a create whose answer was lost, that one
-// is started. A VM that was made here and cannot be started is removed again. An image that is no image reference is an
+// is started. A VM that was made here and cannot be started is removed again, unless it runs all the same. An image that is no image reference is an
 // InvalidImage.
 func (c PodCreator) Create(ctx context.Context, pod *corev1.Pod) (portlayer.ID, error) {
 	var spec portlayer.Spec
@@ -73,10 +73,11 @@ func (c PodCreator) create(ctx context.Context, spec portlayer.Spec) (id portlay
 	return id, err == nil, err
 }
 
-// remove leaves a VM that was found: who made it may have seen it run.
+// remove leaves a VM that was found: who made it may have seen it run. It leaves one that runs, too: vCenter has started it
+// although its answer was lost, so the pod runs in it, and the next try finds it.
 func (c PodCreator) remove(ctx context.Context, id portlayer.ID, made bool) error {
-	if !made {
+	if !made || !isOff(ctx, c.Portlayer, id) {
 		return nil
 	}
-	return PodDeleter{Portlayer: c.Portlayer}.remove(ctx, id)
+	return PodDeleter{Portlayer: c.Portlayer}.destroy(ctx, id)
 }

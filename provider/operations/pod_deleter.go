@@ -23,9 +23,6 @@ func (d PodDeleter) Delete(ctx context.Context, id portlayer.ID, grace time.Dura
 	)
 }
 
-// remove is Delete without asking anybody.
-func (d PodDeleter) remove(ctx context.Context, id portlayer.ID) error { return d.Delete(ctx, id, 0) }
-
 func (d PodDeleter) destroy(ctx context.Context, id portlayer.ID) error {
 	if err := d.Portlayer.Remove(ctx, id); err != nil && !errs.Is(err, errs.NotFound) {
 		return err

@@ -43,13 +43,18 @@ func (s PodStopper) shutdown(ctx context.Context, id portlayer.ID, grace time.Du
 
 // powerOff costs no request when the VM is known to be off.
 func (s PodStopper) powerOff(ctx context.Context, id portlayer.ID) error {
-	now, cancel := context.WithCancel(ctx)
-	cancel()
-	if s.Portlayer.AwaitOff(now, id) == nil {
+	if isOff(ctx, s.Portlayer, id) {
 		return nil
 	}
 	if err := s.Portlayer.Stop(ctx, id); err != nil && !errs.Is(err, errs.NotFound) {
 		return err
 	}
 	return nil
+}
+
+// isOff says whether the VM is known to be off, or gone. It waits for nothing.
+func isOff(ctx context.Context, host Portlayer, id portlayer.ID) bool {
+	now, cancel := context.WithCancel(ctx)
+	cancel()
+	return host.AwaitOff(now, id) == nil
 }
