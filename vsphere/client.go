@@ -3,6 +3,7 @@
 package vsphere
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -29,6 +30,10 @@ const keepAlive = 10 * time.Minute
 
 // logoutTimeout bounds Logout, which runs when the caller's context is often already over.
 const logoutTimeout = 5 * time.Second
+
+// requestLimit is the default of Config.Limit. A vCenter that takes a connection and then says nothing would be waited for
+// for ever.
+const requestLimit = time.Minute
 
 // idleConnections is how many connections are kept for the next requests. With net/http's 2, a program that has more
 // requests under way spends most of its time, and the server's, on TLS handshakes.
@@ -61,14 +66,17 @@ func Connect(ctx context.Context, config Config) (*Client, error) {
 	if config.Observe == nil {
 		config.Observe = unobserved
 	}
+	config.Limit = cmp.Or(config.Limit, requestLimit)
 	_, answered := config.Observe(ctx, "RetrieveServiceContent")
-	client, err := vim25.NewClient(ctx, transport)
+	connecting, cancel := context.WithTimeout(ctx, config.Limit)
+	defer cancel()
+	client, err := vim25.NewClient(connecting, transport)
 	answered(err)
 	if err != nil {
 		return nil, explainConnect(ctx, op, target, err)
 	}
 	c := &Client{Client: client, config: config, user: target.User, sessions: session.NewManager(client)}
-	wire := &observed{RoundTripper: client.RoundTripper, observe: config.Observe}
+	wire := &observed{RoundTripper: &limited{client.RoundTripper, config.Limit}, observe: config.Observe}
 	client.RoundTripper = &renewal{RoundTripper: keepalive.NewHandlerSOAP(wire, keepAlive, nil), login: c.login}
 	if err := c.login(ctx); err != nil {
 		return nil, explainLogin(op, target, err)

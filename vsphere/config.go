@@ -10,6 +10,7 @@ package vsphere
 import (
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/spf13/pflag"
 )
@@ -26,6 +27,10 @@ type Config struct {
 
 	Purpose string   // what the session is for, which vCenter's list of sessions shows with the program's name and version
 	Observe Observer // is told of each request; nil is nobody
+
+	// Limit is how long the answer to one request is waited for; default a minute. Waits for updates may last as their
+	// caller says.
+	Limit time.Duration
 }
 
 // ConfigFromEnv returns the connection that govc's environment variables describe.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
@@ -122,6 +123,25 @@ func TestAnExpiredSessionIsRenewedOnce(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, 1, server.Calls()["Login"], "many callers make one login")
+}
+
+// A vCenter that takes requests and never answers them is away, and not waited for for ever.
+func TestAVCenterThatSaysNothingIsAway(t *testing.T) {
+	for _, method := range []string{"RetrieveServiceContent", "Login", "CurrentTime"} {
+		t.Run(method, func(t *testing.T) {
+			server, config := start(t, simulator.VPX())
+			config.Limit = 50 * time.Millisecond
+			server.Inject(vcsim.Fault{Method: method, Do: vcsim.DoDelay, Delay: time.Hour})
+			client, err := vsphere.Connect(t.Context(), config)
+			if err == nil {
+				_, err = methods.GetCurrentTime(t.Context(), client)
+			}
+			require.True(t, errs.Is(err, errs.Unavailable), "%v", err)
+			server.RemoveFaults()
+			config.Limit = 0
+			connect(t, config)
+		})
+	}
 }
 
 // A read without a session is no error: vCenter answers that all properties are missing.
