@@ -135,6 +135,7 @@ func TestAVCenterThatSaysNothingIsAway(t *testing.T) {
 			client, err := vsphere.Connect(t.Context(), config)
 			if err == nil {
 				_, err = methods.GetCurrentTime(t.Context(), client)
+				require.NoError(t, client.Logout(t.Context()))
 			}
 			require.True(t, errs.Is(err, errs.Unavailable), "%v", err)
 			server.RemoveFaults()
