@@ -56,8 +56,9 @@ func (p *Provider) foreign(vm portlayer.VM) bool {
 	return vm.Cluster != "" && vm.Cluster != p.config.Cluster
 }
 
-// converge brings the pod's VM to what the pod shall be, in the pod's own queue. A failure that may pass is tried again,
-// sooner if the pod is deleted meanwhile; any other is the pod's end.
+// converge brings the pod's VM to what the pod shall be, in the pod's own queue. What fails is tried again, sooner if the pod
+// is deleted meanwhile. A pod that asks for what cannot be is Failed; but never one for a fault of vSphere's or a right that
+// is missing, since a controller would make and lose one pod after the other.
 func (p *Provider) converge(ctx context.Context, uid types.UID) {
 	for pause := p.config.Retry; ; pause = min(2*pause, maxPause*p.config.Retry) {
 		e, ok := p.cache.get(uid)
@@ -78,7 +79,7 @@ func (p *Provider) converge(ctx context.Context, uid types.UID) {
 			p.notices.add(uid)
 			return
 		}
-		if !errs.Is(err, errs.Unavailable) && !e.deleting() && !p.ended(e) {
+		if hopeless(err) && !e.deleting() && !p.ended(e) {
 			p.cache.fail(uid, err)
 			p.notices.add(uid)
 			return
@@ -91,6 +92,12 @@ func (p *Provider) converge(ctx context.Context, uid types.UID) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// hopeless says whether the pod asks for what cannot be.
+func hopeless(err error) bool {
+	var rejected *Rejection
+	return errors.As(err, &rejected) || errs.Is(err, errs.Invalid)
 }
 
 // badImage says whether the pod waits for its image to be corrected, as it would with a kubelet.

@@ -10,7 +10,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"wolfpack/errs"
 	"wolfpack/provider/portlayer"
+	"wolfpack/provider/portlayer/inprocess"
 )
 
 // Virtual Kubelet writes whatever it is told to the API server, because it compares resource versions too.
@@ -64,4 +66,25 @@ func TestOnlyFailuresWait(t *testing.T) {
 	require.Zero(t, l.When("b"))
 	l.Forget("a")
 	require.Zero(t, l.When("a"))
+}
+
+// A controller replaces a pod that is Failed. While a right is missing it would do so without end.
+func TestAMissingRightIsNotThePodsEnd(t *testing.T) {
+	for _, kind := range []errs.Kind{errs.Denied, errs.Internal, errs.NotFound, errs.Unavailable} {
+		t.Run(kind.String(), func(t *testing.T) {
+			failures := 3
+			w := newWorld(t, func(h *inprocess.Host) {
+				h.Before = func(op string, _ portlayer.ID) error {
+					if op == "Create" && failures > 0 {
+						failures--
+						return errs.New("test", kind, "no")
+					}
+					return nil
+				}
+			})
+			pod := w.apply("u-1")
+			w.awaitPhase(pod.UID, corev1.PodRunning)
+			require.Zero(t, failures)
+		})
+	}
 }
