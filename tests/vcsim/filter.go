@@ -229,6 +229,9 @@ func (f *filter) find(ctx *simulator.Context, feed *feed, pc *simulator.Property
 	s := selection{ctx: ctx, feed: feed, pc: pc, filter: f, found: map[types.ManagedObjectReference]bool{}, passed: map[passage]bool{}}
 	for _, set := range f.spec.ObjectSet {
 		if ctx.Session.Get(set.Obj) == nil {
+			if report := f.spec.ReportMissingObjectsInResults; report != nil && *report {
+				continue
+			}
 			return nil, &types.ManagedObjectNotFound{Obj: set.Obj}
 		}
 		s.named = map[string]*types.TraversalSpec{}

@@ -187,7 +187,7 @@ func TestWhatLastsIsTheCallers(t *testing.T) {
 func TestStuckTaskIsCancelled(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(v *vcenter.VCenter) {
-		v.Hurry(vcenter.Limits{Task: 300 * time.Millisecond, Settle: 300 * time.Millisecond})
+		v.Hurry(vcenter.Limits{Task: 2 * time.Second, Settle: 5 * time.Second})
 	})
 	id := s.vm("uid-1", false)
 	remove := s.server.Inject(vcsim.Fault{Method: "PowerOnVM_Task", Do: vcsim.DoTaskStuck})

@@ -10,10 +10,8 @@ import (
 	"time"
 
 	"github.com/vmware/govmomi/property"
-	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 
-	"wolfpack/errs"
 	"wolfpack/provider/portlayer"
 )
 
@@ -77,20 +75,12 @@ func (v *VCenter) surroundingsFilter() types.PropertyFilterSpec {
 	}
 }
 
-// addStoreAndNetwork adds filters for the datastore and the network, each if it exists: no collector works with a filter for
-// a thing that is gone, and that must not be the end of the watch.
-func (v *VCenter) addStoreAndNetwork(ctx context.Context, specs []types.PropertyFilterSpec) ([]types.PropertyFilterSpec, error) {
-	for i, ref := range []reference{v.target.DatastoreRef, v.target.NetworkRef} {
-		var entity mo.ManagedEntity
-		err := property.DefaultCollector(v.client).RetrieveOne(ctx, ref, []string{"name"}, &entity)
-		switch {
-		case err == nil:
-			specs = append(specs, types.PropertyFilterSpec{ObjectSet: []types.ObjectSpec{{Obj: ref}}, PropSet: storesAndNetworks[i : i+1]})
-		case !errs.Is(err, errs.NotFound):
-			return nil, fmt.Errorf("look for %s %s: %w", ref.Type, ref.Value, err)
-		}
+// storeAndNetwork selects the datastore and the network.
+func (v *VCenter) storeAndNetwork() types.PropertyFilterSpec {
+	return types.PropertyFilterSpec{
+		ObjectSet: []types.ObjectSpec{{Obj: v.target.DatastoreRef}, {Obj: v.target.NetworkRef}},
+		PropSet:   storesAndNetworks,
 	}
-	return specs, nil
 }
 
 func traverse(name, kind, path string) *types.TraversalSpec {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/vmware/govmomi/find"
@@ -69,7 +70,10 @@ func TestConformanceOnESXi(t *testing.T) {
 
 func TestRoundTripsOfAPod(t *testing.T) {
 	server, _, backend := start(t, simulator.VPX(), vcsim.GuestsSim)
+	before := server.Calls()["RetrievePropertiesEx"]
 	watcher := portlayertest.Watch(t, backend)
+	require.Eventually(t, func() bool { return server.Calls()["RetrievePropertiesEx"] > before }, time.Minute, time.Millisecond,
+		"statistics are read as soon as the VMs are known, and not again for a minute")
 	server.ResetCalls()
 
 	id, err := backend.Create(t.Context(), portlayertest.Spec(t, "uid-1"))

@@ -50,9 +50,6 @@ func (v *VCenter) watch(ctx context.Context, sink func(portlayer.Update)) error 
 	if err != nil {
 		return err
 	}
-	if err := w.place.statistics(ctx); err != nil {
-		return err
-	}
 	defer v.outside.end(w)
 	for _, id := range v.outside.begin(w) {
 		if _, err := w.track(ctx, id); err != nil {
@@ -98,7 +95,7 @@ type watch struct {
 	v         *VCenter
 	sink      func(portlayer.Update)
 	collector *property.Collector
-	main      types.ManagedObjectReference // the filter of the folder and the pool; every other of VMs is of one VM elsewhere
+	main      types.ManagedObjectReference // the one filter; every other is of one VM elsewhere
 	records   map[portlayer.ID]*record     // every VM that a filter selects
 	mine      map[portlayer.ID]bool        // those reported as pod VMs
 	place     *place                       // everything else
@@ -239,20 +236,16 @@ func (w *watch) collect(parent context.Context) (destroy func(), err error) {
 		return destroy, fmt.Errorf("create view of VMs: %w", err)
 	}
 	made = append(made, vms)
-	if w.main, err = w.filter(ctx, v.vmFilter(vms.Reference())); err != nil {
+	spec := v.vmFilter(vms.Reference())
+	spec.ReportMissingObjectsInResults = types.NewBool(true) // that a datastore is gone must not be the end of the watch
+	for _, more := range []types.PropertyFilterSpec{
+		filter(*v.client.ServiceContent.TaskManager, "TaskManager", "recentTask", "Task", "info"), v.surroundingsFilter(), v.storeAndNetwork(),
+	} {
+		spec.ObjectSet = append(spec.ObjectSet, more.ObjectSet...)
+		spec.PropSet = append(spec.PropSet, more.PropSet...)
+	}
+	if w.main, err = w.filter(ctx, spec); err != nil {
 		return destroy, err
-	}
-	specs := []types.PropertyFilterSpec{
-		filter(*v.client.ServiceContent.TaskManager, "TaskManager", "recentTask", "Task", "info"),
-		v.surroundingsFilter(),
-	}
-	if specs, err = v.addStoreAndNetwork(ctx, specs); err != nil {
-		return destroy, err
-	}
-	for _, spec := range specs {
-		if _, err := w.filter(ctx, spec); err != nil {
-			return destroy, err
-		}
 	}
 	return destroy, nil
 }
@@ -266,11 +259,12 @@ func (w *watch) filter(ctx context.Context, spec types.PropertyFilterSpec) (type
 	return made.Reference(), nil
 }
 
-// vmFilter selects the VMs in a view of the folder and those in the pool: pod VMs are in both, others in one of them.
+// vmFilter selects the VMs in a view of the folder and those in the pool: pod VMs are in both, others in one of them. The
+// names of its traversals are not those of surroundingsFilter, with which it becomes one.
 func (v *VCenter) vmFilter(folder types.ManagedObjectReference) types.PropertyFilterSpec {
 	spec := filter(folder, "ContainerView", "view", "VirtualMachine", watched...)
-	inside := traverse("inside", "ResourcePool", "resourcePool")
-	inside.SelectSet = []types.BaseSelectionSpec{&types.SelectionSpec{Name: "inside"}, &types.SelectionSpec{Name: "vms"}}
+	inside := traverse("pools of VMs", "ResourcePool", "resourcePool")
+	inside.SelectSet = []types.BaseSelectionSpec{&types.SelectionSpec{Name: inside.Name}, &types.SelectionSpec{Name: "vms"}}
 	spec.ObjectSet = append(spec.ObjectSet, types.ObjectSpec{
 		Obj: v.target.Pool, Skip: types.NewBool(true),
 		SelectSet: []types.BaseSelectionSpec{inside, traverse("vms", "ResourcePool", "vm")},
