@@ -106,6 +106,13 @@ func (e *endpoint) shut(ip netip.Addr) {
 		_ = listener.Close() // nobody uses it any more
 		delete(e.own, ip)
 	}
+	e.mu.Unlock()
+	e.cut(ip)
+}
+
+// cut ends all connections with a guest.
+func (e *endpoint) cut(ip netip.Addr) {
+	e.mu.Lock()
 	open := slices.Collect(maps.Keys(e.conns[ip]))
 	e.mu.Unlock()
 	for _, conn := range open {

@@ -18,16 +18,20 @@ import (
 // maxBackOff bounds how long containers that exit again and again wait to be restarted, as in the kubelet.
 const maxBackOff = 5 * time.Minute
 
-// simulated is a simulated guest, from power on to power off. Its steps run with its VM locked, and so do the calls that use
+// simulated is a simulated guest, from power on to power off; in a VM that is suspended it stands still. Its steps run with its VM locked, and so do the calls that use
 // what has no other guard.
 type simulated struct {
 	vm     types.ManagedObjectReference
 	hasPod bool // else it is an endpoint VM's, and does nothing but be there
 
-	ip      netip.Addr  // guarded by guests.mu; set once, at boot
-	visible *visible    // guarded by guests.mu
-	timer   *time.Timer // guarded by guests.mu; of the next step
-	turn    int         // guarded by guests.mu; changes when the next step does
+	ip      netip.Addr    // guarded by guests.mu; set once, at boot
+	visible *visible      // guarded by guests.mu
+	timer   *time.Timer   // guarded by guests.mu; of the next step
+	turn    int           // guarded by guests.mu; changes when the next step does
+	next    step          // guarded by guests.mu; the next step, nil if there is none
+	due     time.Time     // guarded by guests.mu; when it is due
+	frozen  bool          // guarded by guests.mu; the VM is suspended
+	left    time.Duration // guarded by guests.mu; of a frozen guest, until the next step
 
 	pod      *corev1.Pod
 	clients  *x509.CertPool
@@ -61,11 +65,7 @@ func (g *guests) boot(ctx *simulator.Context, vm *simulator.VirtualMachine, gues
 	hardware := vm.Config.Hardware
 	guest.cpus, guest.memoryMB, guest.memory = hardware.NumCPU, hardware.MemoryMB, new(simkubelet.Memory)
 	g.show(guest, guest.seen(nil))
-	name := vm.Name
-	if guest.pod != nil {
-		name = hostName(guest.pod)
-	}
-	changes := toolsHere(&vm.VirtualMachine, ip, name)
+	changes := toolsHere(&vm.VirtualMachine, ip, guest.hostName(vm.Name))
 	if !guest.hasPod || guest.script.hang {
 		ctx.Update(vm, changes)
 		return
@@ -157,6 +157,14 @@ func (g *guests) shutdown(guest *simulated, session *simulator.Session) {
 	})
 }
 
+// address is where the guest is, or "".
+func (guest *simulated) address() string {
+	if !guest.ip.IsValid() {
+		return ""
+	}
+	return guest.ip.String()
+}
+
 // begin makes the containers run, or the guest fail if it is told to.
 func (guest *simulated) begin() {
 	if guest.script.fail != "" {
@@ -177,10 +185,14 @@ func (guest *simulated) seen(status *corev1.PodStatus) *visible {
 	}}
 }
 
-// hostName is what the guest of a pod calls itself.
-func hostName(pod *corev1.Pod) string {
-	if pod.Spec.Hostname != "" {
-		return pod.Spec.Hostname
+// hostName is what the guest calls itself: what its pod says, or else the name of its VM.
+func (guest *simulated) hostName(vm string) string {
+	switch {
+	case guest.pod == nil:
+		return vm
+	case guest.pod.Spec.Hostname != "":
+		return guest.pod.Spec.Hostname
+	default:
+		return guest.pod.Name
 	}
-	return pod.Name
 }

@@ -83,7 +83,7 @@ func (g *guests) close() {
 func (g *guests) find(ip netip.Addr) *visible {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if guest := g.byIP[ip]; guest != nil {
+	if guest := g.byIP[ip]; guest != nil && !guest.frozen {
 		return guest.visible
 	}
 	return nil
@@ -103,15 +103,28 @@ func (g *guests) RemoveObject(_ *simulator.Context, ref types.ManagedObjectRefer
 	}
 }
 
-// power begins or ends the guest of vm to match its power state. A suspended VM's guest ends, and boots anew when the VM
-// goes on. The caller holds the VM's lock.
+// power begins, freezes or ends the guest of vm to match its power state. The caller holds the VM's lock.
 func (g *guests) power(ctx *simulator.Context, vm *mo.VirtualMachine) {
-	if vm.Runtime.PowerState != types.VirtualMachinePowerStatePoweredOn {
+	switch vm.Runtime.PowerState {
+	case types.VirtualMachinePowerStatePoweredOn:
+		if guest := g.thaw(vm.Self); guest == nil {
+			g.begin(vm)
+		} else if !guest.run.booted.IsZero() {
+			ctx.Update(vm, toolsHere(vm, guest.address(), guest.hostName(vm.Name)))
+		}
+	case types.VirtualMachinePowerStateSuspended:
+		if g.freeze(vm.Self) {
+			ctx.Update(vm, toolsGone(vm))
+		}
+	default:
 		if g.remove(vm.Self) {
 			ctx.Update(vm, toolsGone(vm))
 		}
-		return
 	}
+}
+
+// begin boots the guest of a VM, if it has one that is not there yet.
+func (g *guests) begin(vm *mo.VirtualMachine) {
 	pod := extraConfig(vm, contract.KeyPod) != ""
 	if !pod && extraConfig(vm, keyRole) != roleEndpoint {
 		return
@@ -126,6 +139,41 @@ func (g *guests) power(ctx *simulator.Context, vm *mo.VirtualMachine) {
 	if old == nil {
 		g.after(guest, 0, g.boot)
 	}
+}
+
+// freeze has the guest of a VM, if it has one, stand still. Nobody on the network finds it, and its connections end.
+func (g *guests) freeze(ref types.ManagedObjectReference) bool {
+	g.mu.Lock()
+	guest := g.byVM[ref]
+	if guest == nil {
+		g.mu.Unlock()
+		return false
+	}
+	g.cancel(guest)
+	guest.frozen, guest.left = true, time.Until(guest.due)
+	ip := guest.ip
+	g.mu.Unlock()
+	if ip.IsValid() {
+		g.endpoint.cut(ip)
+	}
+	return true
+}
+
+// thaw has the guest of a VM go on where it was frozen. It returns nil if there is none that was.
+func (g *guests) thaw(ref types.ManagedObjectReference) *simulated {
+	g.mu.Lock()
+	guest := g.byVM[ref]
+	if guest == nil || !guest.frozen {
+		g.mu.Unlock()
+		return nil
+	}
+	guest.frozen = false
+	next, left := guest.next, guest.left
+	g.mu.Unlock()
+	if next != nil {
+		g.after(guest, left, next)
+	}
+	return guest
 }
 
 // remove ends the guest of a VM, if it has one, without a word to the VM.
@@ -185,6 +233,7 @@ func (g *guests) after(guest *simulated, delay time.Duration, next step) {
 		return
 	}
 	turn := guest.turn
+	guest.next, guest.due = next, time.Now().Add(delay)
 	g.steps.Add(1)
 	guest.timer = time.AfterFunc(delay, func() {
 		defer g.steps.Done()
@@ -211,6 +260,9 @@ func (g *guests) take(guest *simulated, turn int, next step) {
 	ctx.WithLock(vm, func() {
 		g.mu.Lock()
 		valid := guest.turn == turn
+		if valid {
+			guest.next = nil
+		}
 		g.mu.Unlock()
 		if valid {
 			next(ctx, vm, guest)

@@ -251,3 +251,47 @@ func FuzzParseScript(f *testing.F) {
 		require.Equal(t, fail, s.fail)
 	})
 }
+
+// TestFrozenGuestGoesOnWithItsNextStep suspends a VM whose guest has an hour left until it exits, and lets that hour pass.
+func TestFrozenGuestGoesOnWithItsNextStep(t *testing.T) {
+	model := simulator.VPX()
+	model.Machine = 0
+	server, err := Start(t.Context(), Config{Model: model, Guests: GuestsSim})
+	require.NoError(t, err)
+	defer server.Close()
+	text, err := contract.EncodePod(&corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "web", Annotations: map[string]string{AnnotationExitAfter: "1h"}},
+		Spec:       corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "web", Image: "nginx"}}},
+	})
+	require.NoError(t, err)
+	vm := bareVM(text)
+	server.Service().Context.Map.Put(vm)
+	power := func(state types.VirtualMachinePowerState) {
+		ctx := newContext(server.Service().Context)
+		ctx.WithLock(vm, func() { ctx.Update(vm, []types.PropertyChange{{Name: "runtime.powerState", Val: state}}) })
+	}
+	look := func(at func(*simulated) bool) bool {
+		server.guests.mu.Lock()
+		defer server.guests.mu.Unlock()
+		return at(server.guests.byVM[vm.Self])
+	}
+	in := func(phase corev1.PodPhase) func(*simulated) bool {
+		return func(g *simulated) bool {
+			return g.visible != nil && g.visible.Status != nil && g.visible.Status.Phase == phase
+		}
+	}
+	power(types.VirtualMachinePowerStatePoweredOn)
+	require.Eventually(t, func() bool { return look(in(corev1.PodRunning)) }, time.Minute, time.Millisecond)
+	power(types.VirtualMachinePowerStateSuspended)
+	var ip netip.Addr
+	require.True(t, look(func(g *simulated) bool {
+		ip = g.ip
+		left := g.left
+		g.left = 0
+		return g.frozen && left > 0 && left <= time.Hour
+	}))
+	require.Nil(t, server.guests.find(ip), "nobody on the network finds it")
+	power(types.VirtualMachinePowerStatePoweredOn)
+	require.NotNil(t, server.guests.find(ip))
+	require.Eventually(t, func() bool { return look(in(corev1.PodSucceeded)) }, time.Minute, time.Millisecond)
+}

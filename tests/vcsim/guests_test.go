@@ -387,9 +387,12 @@ func TestPowerInterruptsGuest(t *testing.T) {
 			map[string]string{vcsim.AnnotationStartDelay: "1h"},
 			func(vm *object.VirtualMachine) { b.result(vm.PowerOff(b.ctx)) }, types.VirtualMachinePowerStatePoweredOff,
 		},
-		"suspend while running": {
+		"power off while suspended": {
 			map[string]string{vcsim.AnnotationExitAfter: "1h"},
-			func(vm *object.VirtualMachine) { b.result(vm.Suspend(b.ctx)) }, types.VirtualMachinePowerStateSuspended,
+			func(vm *object.VirtualMachine) {
+				b.result(vm.Suspend(b.ctx))
+				b.result(vm.PowerOff(b.ctx))
+			}, types.VirtualMachinePowerStatePoweredOff,
 		},
 		"power off while stopping": {
 			map[string]string{vcsim.AnnotationStopDelay: "1h"},
@@ -408,6 +411,26 @@ func TestPowerInterruptsGuest(t *testing.T) {
 		require.NotEmpty(t, after.Pod.PodIP, name)
 		b.destroy(vm)
 	}
+}
+
+// TestSuspendedGuest is about a guest that stands still in between: it has not booted anew, so nothing has restarted.
+func TestSuspendedGuest(t *testing.T) {
+	t.Parallel()
+	b := newGuestBench(t)
+	vm := b.podVM(newPod(corev1.RestartPolicyAlways, nil), nil)
+	before := b.awaitStatus(vm, inPhase(corev1.PodRunning))
+	b.result(vm.Suspend(b.ctx))
+	b.requireGone(vm, types.VirtualMachinePowerStateSuspended)
+	b.result(vm.PowerOn(b.ctx))
+	await(t, b.updates, vm, func(values map[string]any) bool {
+		return values[toolsPath] == "guestToolsRunning" && values["guest.ipAddress"] == before.Pod.PodIP
+	})
+	require.NoError(t, vm.ShutdownGuest(b.ctx))
+	after := b.awaitStatus(vm, func(s contract.Status) bool { return s.Sequence > before.Sequence })
+	require.Equal(t, before.Sequence+1, after.Sequence, "the next it says is that it stops")
+	require.Equal(t, before.Pod.StartTime, after.Pod.StartTime)
+	require.Zero(t, after.Pod.ContainerStatuses[0].RestartCount)
+	b.destroy(vm)
 }
 
 func TestRestartedGuest(t *testing.T) {
