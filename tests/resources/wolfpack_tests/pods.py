@@ -180,6 +180,12 @@ class Pods:
             self._wait_for(pod, "condition=Ready")
 
     @keyword
+    def wait_until_pod_is_not_ready(self, pod: Pod, reason: str) -> None:
+        """Wait until the pod's condition Ready is False for a reason such as VMSuspended."""
+        self._wait_for(pod, "condition=Ready=False")
+        self.pod_field_should_be(pod, '.status.conditions[?(@.type=="Ready")].reason', reason)
+
+    @keyword
     def wait_until_pod_says(self, pod: Pod, *words: str) -> None:
         """Wait until the pod's status or one of its events has all of these words in one message."""
 

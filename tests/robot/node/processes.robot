@@ -53,10 +53,3 @@ Leader Should Die While It Makes
     Kill Own Node    ${node}
     Remove Faults
     Wait Until Another Leads    ${node}    ${leader}
-
-Pod Should Have Been Left In Peace
-    [Documentation]    The pod has the VM that it had, and was not restarted.
-    [Arguments]    ${pod}    ${before}
-    ${after} =    VM Of Pod    ${pod}
-    Should Be Equal    ${after.reference}    ${before.reference}
-    Pod Field Should Be    ${pod}    .status.containerStatuses[0].restartCount    0

@@ -20,6 +20,18 @@ Datastore Without Space For One Pod
     Remove Faults
     Wait Until Pod Is    full    Running
 
+VM Suspended By Somebody
+    [Documentation]    Until the VM is resumed, its pod is not ready; it gets no other VM, and nothing in it is restarted.
+    Apply Pod    asleep
+    Wait Until Pod Is    asleep    Running
+    ${vm} =    VM Of Pod    asleep
+    Govc    vm.power    -suspend    ${vm}
+    Wait Until Pod Is Not Ready    asleep    VMSuspended
+    Pod Field Should Be    asleep    .status.phase    Running
+    Govc    vm.power    -on    ${vm}
+    Wait Until Pod Is    asleep    Running
+    Pod Should Have Been Left In Peace    asleep    ${vm}
+
 Task That Never Ends
     [Documentation]    A pod whose VM is never done powering on can be deleted, and others are not kept waiting.
     ${fault} =    Inject Fault    task-stuck    method=PowerOnVM_Task    object=stuck-*    count=1
