@@ -143,9 +143,13 @@ func (s *Server) involved(c *call, body []byte) involved {
 
 // named looks up the name of an object.
 func (s *Server) named(ref types.ManagedObjectReference) named {
+	return s.namedFor(newContext(s.model.Service.Context), ref)
+}
+
+// namedFor is named for who may hold the object's lock already.
+func (s *Server) namedFor(ctx *simulator.Context, ref types.ManagedObjectReference) named {
 	n := named{ref: ref}
 	if entity, ok := s.model.Map().Get(ref).(mo.Entity); ok {
-		ctx := newContext(s.model.Service.Context)
 		ctx.WithLock(entity, func() { n.name = entity.Entity().Name })
 	}
 	return n

@@ -92,12 +92,12 @@ func (c *collector) DestroyPropertyCollector(ctx *simulator.Context, req *types.
 // feeds are what collectors have yet to tell their clients. They listen to the registry.
 type feeds struct {
 	listener
-	hide func([]types.ObjectContent) // what clients may not read
-	mu   sync.RWMutex                // guards all
+	hide func(*simulator.Context, []types.ObjectContent) // what clients may not read
+	mu   sync.RWMutex                                    // guards all
 	all  []*feed
 }
 
-func newFeeds(hide func([]types.ObjectContent)) *feeds {
+func newFeeds(hide func(*simulator.Context, []types.ObjectContent)) *feeds {
 	return &feeds{listener: newListener("Feeds"), hide: hide}
 }
 
@@ -156,7 +156,7 @@ func (s *feeds) RemoveObject(_ *simulator.Context, ref types.ManagedObjectRefere
 type feed struct {
 	collector *simulator.PropertyCollector
 	session   string // key of its session
-	hide      func([]types.ObjectContent)
+	hide      func(*simulator.Context, []types.ObjectContent)
 	wake      chan struct{} // has a value when there may be something to tell
 
 	mu      sync.Mutex // guards the fields below and the filters

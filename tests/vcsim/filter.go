@@ -459,6 +459,6 @@ func (f *feed) retrieve(ctx *simulator.Context, pc *simulator.PropertyCollector,
 		return nil, new(types.ManagedObjectNotFound)
 	}
 	objects := res.(*methods.RetrievePropertiesExBody).Res.Returnval.Objects
-	f.hide(objects)
+	f.hide(ctx, objects)
 	return objects, nil
 }

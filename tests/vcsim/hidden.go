@@ -10,13 +10,13 @@ import (
 )
 
 // hide takes the properties out of objects that DoDeny is for, and says why they are missing, as vCenter does.
-func (s *Server) hide(objects []types.ObjectContent) {
+func (s *Server) hide(ctx *simulator.Context, objects []types.ObjectContent) {
 	if !s.faults.haveStates() {
 		return
 	}
 	for i := range objects {
 		object := &objects[i]
-		if len(object.PropSet) == 0 || !s.faults.hides(s.named(object.Obj)) {
+		if len(object.PropSet) == 0 || !s.faults.hides(s.namedFor(ctx, object.Obj)) {
 			continue
 		}
 		for _, p := range object.PropSet {
@@ -31,13 +31,13 @@ func (s *Server) hide(objects []types.ObjectContent) {
 // retriever is a property collector that hides objects.
 type retriever struct {
 	*simulator.PropertyCollector
-	hide func([]types.ObjectContent)
+	hide func(*simulator.Context, []types.ObjectContent)
 }
 
 func (r *retriever) RetrieveProperties(ctx *simulator.Context, req *types.RetrieveProperties) soap.HasFault {
 	body := r.PropertyCollector.RetrieveProperties(ctx, req)
 	if res := body.(*methods.RetrievePropertiesBody).Res; res != nil {
-		r.hide(res.Returnval)
+		r.hide(ctx, res.Returnval)
 	}
 	return body
 }
@@ -45,7 +45,7 @@ func (r *retriever) RetrieveProperties(ctx *simulator.Context, req *types.Retrie
 func (r *retriever) RetrievePropertiesEx(ctx *simulator.Context, req *types.RetrievePropertiesEx) soap.HasFault {
 	body := r.PropertyCollector.RetrievePropertiesEx(ctx, req)
 	if res := body.(*methods.RetrievePropertiesExBody).Res; res != nil && res.Returnval != nil {
-		r.hide(res.Returnval.Objects)
+		r.hide(ctx, res.Returnval.Objects)
 	}
 	return body
 }
@@ -53,7 +53,7 @@ func (r *retriever) RetrievePropertiesEx(ctx *simulator.Context, req *types.Retr
 func (r *retriever) ContinueRetrievePropertiesEx(ctx *simulator.Context, req *types.ContinueRetrievePropertiesEx) soap.HasFault {
 	body := r.PropertyCollector.ContinueRetrievePropertiesEx(ctx, req)
 	if res := body.(*methods.ContinueRetrievePropertiesExBody).Res; res != nil {
-		r.hide(res.Returnval.Objects)
+		r.hide(ctx, res.Returnval.Objects)
 	}
 	return body
 }
