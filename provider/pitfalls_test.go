@@ -3,6 +3,7 @@
 package provider_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -24,9 +25,12 @@ import (
 //	 6 a restart with an empty store creates every pod again         TestRestartFindsItsPods, TestAVMThatWentWhileNoProviderRanIsNotMadeAnew
 //	 7 a restart updates every pod                                   TestCreateAndUpdateAreIdempotent
 //	 8 an error of UpdatePod or DeletePod ends a running pod         TestCreateAndUpdateAreIdempotent, TestDeleteIsTriedUntilItWorks
-//	 9 a status carries stale metadata                               TestCreateAndUpdateAreIdempotent
+//	 9 a status carries stale metadata                               TestCreateAndUpdateAreIdempotent, TestAStatusUndoesNoLabel
 //	10 an error of GetPod makes the pod anew                         TestWhatHappenedWhileTheWatchWasLost
+//	11 a pod's references to itself in its environment stop it       TestAPodMayReferToItselfWithARealAPIServer
+//	12 right after a start, what pods refer to is not known yet      TestAPodWaitsForWhatItRefersTo
 //	13 a failed create is forgotten after a while                    TestFailureThatPassesIsTriedAgain
+//	14 a vCenter that is away makes the node NotReady                TestNodeStaysReadyWithoutVSphere
 //	15 a slow pod blocks others                                      TestOnePodNeverWaitsForAnother
 //	16 a pod that has ended is never heard of again, but deleted     TestAFinishedPodsVMIsPoweredOffAndItsStatusStays, TestFailedIsFailed
 
@@ -80,4 +84,25 @@ func TestDeletionsWithARealAPIServer(t *testing.T) {
 	require.Equal(t, second.UID, again.UID)
 	require.NoError(t, pods.Delete(t.Context(), "web", metav1.DeleteOptions{GracePeriodSeconds: new(int64)}))
 	c.await("web", "gone", gone)
+}
+
+// Virtual Kubelet's own resolution refuses these before it asks the provider, without an Event or a status.
+func TestAPodMayReferToItselfWithARealAPIServer(t *testing.T) {
+	c := newCluster(t)
+	defer c.run()()
+	var env []corev1.EnvVar
+	for _, path := range []string{"status.podIP", "status.podIPs", "status.hostIP", "spec.nodeName", "metadata.uid"} {
+		source := &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}
+		env = append(env, corev1.EnvVar{Name: strings.ToUpper(strings.ReplaceAll(path, ".", "_")), ValueFrom: source})
+	}
+	env = append(env, corev1.EnvVar{Name: "CPUS", ValueFrom: &corev1.EnvVarSource{ResourceFieldRef: &corev1.ResourceFieldSelector{Resource: "limits.cpu"}}})
+	_, err := c.client.CoreV1().Pods("default").Create(t.Context(), &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "self"},
+		Spec: corev1.PodSpec{
+			NodeName: nodeName, Tolerations: []corev1.Toleration{{Operator: corev1.TolerationOpExists}},
+			Containers: []corev1.Container{{Name: "app", Image: "app:1", Env: env}},
+		},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	c.await("self", "Running", running)
 }
