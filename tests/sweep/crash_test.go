@@ -39,6 +39,7 @@ func (c crash) String() string {
 // "Just before" is: vCenter has received the request, and the program is dead before vCenter does anything about it, which it
 // then does not. "Just after" is: vCenter has carried it out, and the program is dead before the answer is sent.
 func TestKilledAtEveryRequest(t *testing.T) {
+	t.Parallel()
 	points := crashes(undisturbed(t))
 	t.Logf("%d crash points", len(points))
 	var missed atomic.Int32

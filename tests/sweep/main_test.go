@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package sweep proves that whatever happens on the way, the end is the same: no pod lost, none doubled, nothing left
-// behind. It runs one script of pods' lives again and again, and each time the provider is killed at another of its requests
-// to vCenter (crash_test.go).
+// behind. It runs one script of pods' lives again and again, and each time something else goes wrong: the program is killed at
+// another of its requests to vCenter (crash_test.go), or another kind of request fails in another way (fault_test.go). Then
+// pods come and go at random for a while, as the provider does (churn_test.go).
 //
 // All tests share one real control plane. Each run of the script is a world of its own: a stand-in for vCenter with one
 // virtual container host, and a node that no other world has. Worlds may run side by side.
@@ -12,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,6 +28,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
 
 	"wolfpack/tests/kube"
 )
@@ -34,6 +37,8 @@ import (
 const patience = 2 * time.Minute
 
 func TestMain(m *testing.M) {
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard) // hundreds of worlds would say more than anybody reads
 	// Virtual Kubelet's tracing starts this one when it is loaded, and never ends it.
 	goleak.VerifyTestMain(tests{m}, goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"))
 }

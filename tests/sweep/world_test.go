@@ -105,10 +105,11 @@ func (w *world) clear() {
 	require.True(w, err == nil || apierrors.IsNotFound(err), "%v", err)
 }
 
-// watch notes what must not be, ever: a pod of the world that is Failed, and its node that has been Ready and is not.
+// watch notes what must not be, ever: a pod of the world that is Failed, and its node that has been Ready and is not. One that
+// is deleted before its containers run is Failed for its guest, as it is for a kubelet.
 func (w *world) watch() {
 	pod := func(object any) {
-		if pod, ok := object.(*corev1.Pod); ok && pod.Spec.NodeName == w.node && pod.Status.Phase == corev1.PodFailed {
+		if pod, ok := object.(*corev1.Pod); ok && pod.Spec.NodeName == w.node && pod.Status.Phase == corev1.PodFailed && pod.DeletionTimestamp == nil {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.failed = append(w.failed, fmt.Sprintf("pod %s: %s: %s", pod.Name, pod.Status.Reason, pod.Status.Message))
