@@ -4,11 +4,8 @@ package main
 
 import (
 	"context"
-	"fmt"
 
-	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/simulator"
-	"github.com/vmware/govmomi/vim25/types"
 
 	"wolfpack/provider/portlayer/vcenter"
 	"wolfpack/tests/vcsim"
@@ -51,42 +48,6 @@ func (w *world) close(ctx context.Context) {
 
 func (w *world) portlayer() *vcenter.VCenter {
 	return vcenter.New(w.client.Client, vcenter.TargetOf(w.vch))
-}
-
-// plainCreate is what a program does that uses govmomi as its documentation shows: create, wait, power on, wait.
-func (w *world) plainCreate(ctx context.Context, name string) (*object.VirtualMachine, error) {
-	folder := object.NewFolder(w.client.Client, w.vch.Folder.Ref)
-	pool := object.NewResourcePool(w.client.Client, w.vch.Pool.Ref)
-	task, err := folder.CreateVM(ctx, types.VirtualMachineConfigSpec{
-		Name: name, GuestId: string(types.VirtualMachineGuestOsIdentifierOtherGuest64), NumCPUs: 1, MemoryMB: 512,
-		Files: &types.VirtualMachineFileInfo{VmPathName: fmt.Sprintf("[%s]", w.vch.Datastore.Name)},
-	}, pool, nil)
-	if err != nil {
-		return nil, err
-	}
-	info, err := task.WaitForResult(ctx)
-	if err != nil {
-		return nil, err
-	}
-	vm := object.NewVirtualMachine(w.client.Client, info.Result.(types.ManagedObjectReference))
-	if task, err = vm.PowerOn(ctx); err != nil {
-		return nil, err
-	}
-	return vm, task.Wait(ctx)
-}
-
-func (w *world) plainDelete(ctx context.Context, vm *object.VirtualMachine) error {
-	task, err := vm.PowerOff(ctx)
-	if err != nil {
-		return err
-	}
-	if err := task.Wait(ctx); err != nil {
-		return err
-	}
-	if task, err = vm.Destroy(ctx); err != nil {
-		return err
-	}
-	return task.Wait(ctx)
 }
 
 // calls is the number of requests since the last reset. The one long poll of a watch is not counted: it is there whether
