@@ -36,17 +36,19 @@ func (w *world) script() {
 		"kept":     nil,
 		"graceful": {vcsim.AnnotationStopDelay: "50ms"},
 		"forced":   nil,
+		"stubborn": {vcsim.AnnotationStopDelay: "1h"}, // its VM must be powered off
 		"early":    nil,
 		"done":     {vcsim.AnnotationExitAfter: "0s"},
 	} {
 		w.create(name, annotations)
 	}
-	for _, name := range []string{"kept", "graceful", "forced"} {
+	for _, name := range []string{"kept", "graceful", "forced", "stubborn"} {
 		w.awaitPod(name, "Running", isRunning)
 	}
 	w.awaitPod("done", "Succeeded", func(p *corev1.Pod) bool { return p != nil && p.Status.Phase == corev1.PodSucceeded })
 	w.label("kept")
 
+	w.delete("stubborn", 1)
 	w.delete("graceful", 30)
 	forced := w.pod("forced").UID
 	w.delete("forced", 0)
@@ -56,6 +58,7 @@ func (w *world) script() {
 	w.create("graceful", nil)
 	w.awaitPod("graceful", "Running", isRunning)
 	w.awaitPod("early", "gone", isGone)
+	w.awaitPod("stubborn", "gone", isGone)
 }
 
 func isGone(p *corev1.Pod) bool    { return p == nil }
