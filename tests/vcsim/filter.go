@@ -92,6 +92,11 @@ func (f *filter) leave(ref types.ManagedObjectReference) bool {
 	return told
 }
 
+// reportsMissing says whether the filter works without the objects that it begins with.
+func (f *filter) reportsMissing() bool {
+	return f.spec.ReportMissingObjectsInResults != nil && *f.spec.ReportMissingObjectsInResults
+}
+
 // traverses reports whether the filter finds objects by way of others.
 func (f *filter) traverses() bool {
 	return slices.ContainsFunc(f.spec.ObjectSet, func(o types.ObjectSpec) bool { return len(o.SelectSet) > 0 })
@@ -216,8 +221,11 @@ func (f *filter) refresh(
 	fresh, gone := f.compare(feed, found)
 	for _, ref := range fresh {
 		content, fault := feed.retrieve(ctx, pc, types.PropertyFilterSpec{ObjectSet: []types.ObjectSpec{{Obj: ref}}, PropSet: f.spec.PropSet})
-		if fault == nil && len(content) > 0 && f.tell(feed, ref) {
+		switch {
+		case fault == nil && len(content) > 0 && f.tell(feed, ref):
 			entered = append(entered, enter(&content[0]))
+		case f.isRoot(ref) && !f.reportsMissing():
+			return nil, nil, &types.ManagedObjectNotFound{Obj: ref} // it went since it was found: its client must hear of it
 		}
 	}
 	return entered, gone, nil
@@ -229,7 +237,7 @@ func (f *filter) find(ctx *simulator.Context, feed *feed, pc *simulator.Property
 	s := selection{ctx: ctx, feed: feed, pc: pc, filter: f, found: map[types.ManagedObjectReference]bool{}, passed: map[passage]bool{}}
 	for _, set := range f.spec.ObjectSet {
 		if ctx.Session.Get(set.Obj) == nil {
-			if report := f.spec.ReportMissingObjectsInResults; report != nil && *report {
+			if f.reportsMissing() {
 				continue
 			}
 			return nil, &types.ManagedObjectNotFound{Obj: set.Obj}
