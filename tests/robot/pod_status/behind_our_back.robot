@@ -1,0 +1,58 @@
+*** Settings ***
+Documentation    Whoever may touch VMs in vCenter can do to a pod's VM whatever they like. The pod tells what became of it, and
+...              an event names the VM.
+
+Resource         ../../resources/wolfpack.resource
+
+Test Setup       Start Pod
+Test Teardown    Clean Up
+
+
+*** Test Cases ***
+Powered Off
+    [Documentation]    Nothing brings a pod back whose machine is off; its controller makes another.
+    ${vm} =    VM Of Pod    web
+    Govc    vm.power    -off    ${vm}
+    Wait Until Pod Is    web    Failed
+    Pod Field Should Be    web    .status.reason    VMPoweredOff
+    Wait Until Pod Says    web    ${vm.name}    powered off
+
+Destroyed
+    ${vm} =    VM Of Pod    web
+    Govc    vm.destroy    ${vm}
+    Wait Until Pod Is    web    Failed
+    Pod Field Should Be    web    .status.reason    VMGone
+    Wait Until Pod Says    web    ${vm.name}    gone
+
+Reset
+    [Documentation]    The guest boots anew and runs the pod again, which counts as a restart.
+    ${vm} =    VM Of Pod    web
+    Govc    vm.power    -reset    ${vm}
+    Wait Until Pod Says    web    ${vm.name}    reset
+    Kubectl    wait    pod/web    --namespace    ${NAMESPACE}    --for\=jsonpath\={.status.containerStatuses[0].restartCount}\=1    --timeout\=60s
+    Wait Until Pod Is    web    Running
+
+Moved To Another Folder
+    [Documentation]    The VM runs on, so that a pod that were Failed now would run twice. It goes with its pod, from wherever it is.
+    ${vm} =    VM Of Pod    web
+    ${folder} =    Folder Of VMs
+    Govc    object.mv    ${vm}    ${folder}
+    Wait Until Pod Says    web    ${vm.name}    moved
+    Pod Field Should Be    web    .status.phase    Running
+    Delete Pod    web
+    Wait Until VM Is Gone    ${vm}
+
+
+*** Keywords ***
+Start Pod
+    [Documentation]    Starts the pod web and waits until it runs.
+    ${namespace} =    Enter New Namespace
+    VAR    ${NAMESPACE} =    ${namespace}    scope=TEST
+    Apply Pod    web
+    Wait Until Pod Is    web    Running
+
+Folder Of VMs
+    [Documentation]    The datacenter's own folder of VMs, which the folder of the VCH is in.
+    ${endpoint} =    Endpoint VM
+    ${folder} =    Evaluate    $endpoint.folder.rsplit("/", 1)[0]
+    RETURN    ${folder}
