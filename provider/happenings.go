@@ -4,6 +4,7 @@ package provider
 
 import (
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -60,9 +61,23 @@ func happenings(before, after entry) []happening {
 	return all
 }
 
-// rebooted says whether the guest has begun anew: its reports are counted from 1 again.
+// rebooted says whether the guest has begun anew: its reports are counted from 1 again, or it knows nothing of a container that
+// has run.
 func rebooted(before, after *portlayer.VM) bool {
-	return before.Status != nil && after.Status != nil && after.Status.Sequence < before.Status.Sequence
+	if before.Status == nil || after.Status == nil {
+		return false
+	}
+	return after.Status.Sequence < before.Status.Sequence ||
+		slices.ContainsFunc(before.Status.Pod.ContainerStatuses, func(c corev1.ContainerStatus) bool {
+			return forgotten(c, after.Status.Pod.ContainerStatuses)
+		})
+}
+
+// forgotten says whether a container that has run is another one now, and that is no restart.
+func forgotten(before corev1.ContainerStatus, now []corev1.ContainerStatus) bool {
+	return lastID(before) != "" && slices.ContainsFunc(now, func(c corev1.ContainerStatus) bool {
+		return c.Name == before.Name && c.RestartCount <= before.RestartCount && lastID(c) != lastID(before)
+	})
 }
 
 // endedByGuest says whether the guest has told how its pod ended.

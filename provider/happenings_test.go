@@ -23,6 +23,12 @@ func TestHappenings(t *testing.T) {
 	}
 	in := func(state portlayer.State) func(*portlayer.VM) { return func(vm *portlayer.VM) { vm.State = state } }
 	away := func(vm *portlayer.VM) { vm.Outside = true }
+	container := func(id string, restarts int32) func(*portlayer.VM) {
+		return func(vm *portlayer.VM) {
+			vm.Status.Sequence++
+			vm.Status.Pod.ContainerStatuses[0].ContainerID, vm.Status.Pod.ContainerStatuses[0].RestartCount = id, restarts
+		}
+	}
 	cases := map[string]struct {
 		before, after entry
 		want          []string // reasons
@@ -43,6 +49,10 @@ func TestHappenings(t *testing.T) {
 		"moved":                  {entry{vm: vm()}, entry{vm: vm(away)}, []string{"VMMoved"}},
 		"moved back":             {entry{vm: vm(away)}, entry{vm: vm()}, []string{"VMReturned"}},
 		"reset":                  {entry{vm: vm()}, entry{vm: vm(runs(1, "10.0.0.9"))}, []string{"VMReset"}},
+		"reset, reports go on":   {entry{vm: vm(container("a", 0))}, entry{vm: vm(container("b", 0))}, []string{"VMReset"}},
+		"reset, not yet started": {entry{vm: vm(container("a", 0))}, entry{vm: vm(container("", 0))}, []string{"VMReset"}},
+		"a container restarts":   {entry{vm: vm(container("a", 0))}, entry{vm: vm(container("b", 1))}, nil},
+		"a container starts":     {entry{vm: vm(container("", 0))}, entry{vm: vm(container("a", 0))}, nil},
 		"moved and suspended":    {entry{vm: vm()}, entry{vm: vm(away, in(portlayer.Suspended))}, []string{"VMSuspended", "VMMoved"}},
 		"a further report":       {entry{vm: vm()}, entry{vm: vm(runs(8, "10.0.0.9"))}, nil},
 		"powered on, by creator": {entry{vm: vm(in(portlayer.Off))}, entry{vm: vm()}, nil},
