@@ -218,6 +218,11 @@ class Pods:
             raise AssertionError(f"{path} of pod {pod} is {seen!r}, expected {expected!r}\n{self.describe(pod)}")
 
     @keyword
+    def wait_until_pod_field_is(self, pod: Pod, path: str, expected: str) -> None:
+        """Wait until a field of a pod, given as for `Pod Field`, has a value."""
+        self._wait_for(pod, f"jsonpath={{{path}}}={expected}")
+
+    @keyword
     def label_pod(self, pod: Pod, label: str) -> None:
         """Set a label, given as key and value with an equals sign between them."""
         self._clients.kubectl("label", "pod", pod.name, "-n", pod.namespace, label)

@@ -1,6 +1,6 @@
 *** Settings ***
-Documentation    Whoever may touch VMs in vCenter can do to a pod's VM whatever they like. The pod tells what became of it, and
-...              an event names the VM.
+Documentation    Whoever may touch VMs in vCenter can do to a pod's VM whatever they like. The pod tells what became of
+...              it, and an event names the VM.
 
 Resource         ../../resources/wolfpack.resource
 
@@ -29,11 +29,11 @@ Reset
     ${vm} =    VM Of Pod    web
     Govc    vm.power    -reset    ${vm}
     Wait Until Pod Says    web    ${vm.name}    reset
-    Kubectl    wait    pod/web    --namespace    ${NAMESPACE}    --for\=jsonpath\={.status.containerStatuses[0].restartCount}\=1    --timeout\=60s
+    Wait Until Pod Field Is    web    .status.containerStatuses[0].restartCount    1
     Wait Until Pod Is    web    Running
 
 Moved To Another Folder
-    [Documentation]    The VM runs on, so that a pod that were Failed now would run twice. It goes with its pod, from wherever it is.
+    [Documentation]    The VM runs on, so that its pod must not be Failed: another would be made. It goes with its pod.
     ${vm} =    VM Of Pod    web
     ${folder} =    Folder Of VMs
     Govc    object.mv    ${vm}    ${folder}
@@ -46,8 +46,7 @@ Moved To Another Folder
 *** Keywords ***
 Start Pod
     [Documentation]    Starts the pod web and waits until it runs.
-    ${namespace} =    Enter New Namespace
-    VAR    ${NAMESPACE} =    ${namespace}    scope=TEST
+    Enter New Namespace
     Apply Pod    web
     Wait Until Pod Is    web    Running
 

@@ -26,20 +26,25 @@ Time Of A Condition
 
 Address Of The Node
     ${node} =    Pod Field    web    .spec.nodeName
-    ${address} =    Kubectl    get    node    ${node}    -o    jsonpath\={.status.addresses[?(@.type\=\="InternalIP")].address}
+    ${address} =    Kubectl
+    ...    get
+    ...    node
+    ...    ${node}
+    ...    -o
+    ...    jsonpath\={.status.addresses[?(@.type\=\="InternalIP")].address}
     Pod Field Should Be    web    .status.hostIP    ${address.strip()}
 
 Quality Of Service
     [Template]    Pod Should Have Quality
     BestEffort
-    Burstable     cpu=100m
+    Burstable    cpu=100m
     Guaranteed    cpu=100m    memory=64Mi
 
 Restarts
     [Documentation]    A container that exits is started again, and tells how it ended before.
     [Tags]    require-sim-guests
     Apply Pod    again    sim.wolfpack/exit-after=1s    sim.wolfpack/exit-code=3
-    Kubectl    wait    pod/again    --namespace    ${NAMESPACE}    --for\=jsonpath\={.status.containerStatuses[0].restartCount}\=1    --timeout\=60s
+    Wait Until Pod Field Is    again    .status.containerStatuses[0].restartCount    1
     Pod Field Should Be    again    .status.containerStatuses[0].lastState.terminated.exitCode    3
     Pod Field Should Be    again    .status.containerStatuses[0].lastState.terminated.reason    Error
 
@@ -47,8 +52,7 @@ Restarts
 *** Keywords ***
 Start Pod
     [Documentation]    Starts the pod web and waits until it runs.
-    ${namespace} =    Enter New Namespace
-    VAR    ${NAMESPACE} =    ${namespace}    scope=SUITE
+    Enter New Namespace
     Apply Pod    web
     Wait Until Pod Is    web    Running
 
