@@ -348,6 +348,8 @@ func (f *filter) movedOut(ctx *simulator.Context, ref types.ManagedObjectReferen
 	if !ok {
 		return false
 	}
+	var pool *types.ManagedObjectReference
+	ctx.WithLock(vm, func() { pool = vm.ResourcePool })
 	out := false
 	for _, set := range f.spec.ObjectSet {
 		view, isView := ctx.Session.Get(set.Obj).(*simulator.ContainerView)
@@ -357,7 +359,7 @@ func (f *filter) movedOut(ctx *simulator.Context, ref types.ManagedObjectReferen
 				return false
 			}
 			out = true
-		case set.Obj.Type == "ResourcePool" && vm.ResourcePool != nil && within(ctx, *vm.ResourcePool, set.Obj):
+		case set.Obj.Type == "ResourcePool" && pool != nil && within(ctx, *pool, set.Obj):
 			return false
 		}
 	}
@@ -366,16 +368,19 @@ func (f *filter) movedOut(ctx *simulator.Context, ref types.ManagedObjectReferen
 
 // within reports whether an object is root, or in it, or in something in it.
 func within(ctx *simulator.Context, ref, root types.ManagedObjectReference) bool {
-	for {
-		if ref == root {
-			return true
-		}
+	for ref != root {
 		entity, ok := ctx.Map.Get(ref).(mo.Entity)
-		if !ok || entity.Entity().Parent == nil {
+		if !ok {
 			return false
 		}
-		ref = *entity.Entity().Parent
+		var parent *types.ManagedObjectReference
+		ctx.WithLock(entity, func() { parent = entity.Entity().Parent }) // a task may be moving it
+		if parent == nil {
+			return false
+		}
+		ref = *parent
 	}
+	return true
 }
 
 // compare makes members those that were found, and returns the new ones, and the old ones that the client was told of.
