@@ -45,6 +45,7 @@ type Client struct {
 	config   Config
 	user     *url.Userinfo // the transport keeps none
 	sessions *session.Manager
+	answers  *answers
 }
 
 // Connect logs in. Its errors say which setting to change: errs.Invalid for a URL or a certificate that cannot work,
@@ -58,6 +59,8 @@ func Connect(ctx context.Context, config Config) (*Client, error) {
 	transport := soap.NewClient(target, config.Insecure)
 	transport.DefaultTransport().MaxIdleConnsPerHost = idleConnections
 	transport.UserAgent = config.userAgent()
+	answers := &answers{RoundTripper: transport.Client.Transport}
+	transport.Client.Transport = answers
 	if config.CACerts != "" {
 		if err := transport.SetRootCAs(config.CACerts); err != nil {
 			return nil, errs.New(op, errs.Invalid, "CA certificates %q: %w; give PEM files with --tls-ca-certs or GOVC_TLS_CA_CERTS", config.CACerts, err)
@@ -75,7 +78,7 @@ func Connect(ctx context.Context, config Config) (*Client, error) {
 	if err != nil {
 		return nil, explainConnect(ctx, op, target, err)
 	}
-	c := &Client{Client: client, config: config, user: target.User, sessions: session.NewManager(client)}
+	c := &Client{Client: client, config: config, user: target.User, sessions: session.NewManager(client), answers: answers}
 	wire := &observed{RoundTripper: &limited{client.RoundTripper, config.Limit}, observe: config.Observe}
 	client.RoundTripper = &renewal{RoundTripper: keepalive.NewHandlerSOAP(wire, keepAlive, nil), login: c.login}
 	if err := c.login(ctx); err != nil {
