@@ -23,7 +23,7 @@ import "time"
 const Schema = 1
 
 // Report is one census of one vCenter. Lists are sorted, and none is nil, so that two reports of the same inventory are equal
-// as text.
+// as text. What may not be read has its moid for a name; a place that is not known is empty.
 type Report struct {
 	Schema       int                `json:"schema"`
 	Taken        time.Time          `json:"taken"`        // by vCenter's clock
@@ -52,11 +52,11 @@ type VCenter struct {
 
 // Cluster is a cluster, or the place of a host that is in none, which has the host's name.
 type Cluster struct {
-	Datacenter string         `json:"datacenter"`
+	Datacenter string         `json:"datacenter"` // of all lists: its name, or its path if it is in a folder
 	Name       string         `json:"name"`
 	MoID       string         `json:"moid"`
 	Standalone bool           `json:"standalone,omitempty"`
-	Hosts      map[string]int `json:"hosts"` // by connection state: connected, disconnected, notResponding
+	Hosts      map[string]int `json:"hosts"` // by connection state: connected, disconnected, notResponding, each even if 0; unknown
 }
 
 // Host is an ESX host.
@@ -65,7 +65,7 @@ type Host struct {
 	Cluster    string `json:"cluster"`
 	Name       string `json:"name"`
 	MoID       string `json:"moid"`
-	State      string `json:"state"` // connected, disconnected or notResponding
+	State      string `json:"state"` // connected, disconnected, notResponding, or unknown
 	Version    string `json:"version"`
 	Build      string `json:"build"`
 	VCHs       int    `json:"vchs"` // whose endpoint VM is on it
