@@ -41,7 +41,7 @@ func (r *reader) read(
 		page, err := r.page(ctx, filter, token)
 		var unknown *types.InvalidProperty
 		if _, is := fault.As(err, &unknown); is && token == "" && without(&filter, unknown.Name) {
-			problems = append(problems, telemetry.Problem{Stage: stage, Message: "this vCenter does not know the property " + unknown.Name})
+			problems = append(problems, unasked(unknown.Name))
 			continue
 		}
 		if err != nil && r.objects == 0 && len(page.Objects) == 0 {
@@ -68,6 +68,11 @@ func (r *reader) read(
 			return problems, nil
 		}
 	}
+}
+
+// unasked is the problem that a server is older than a property.
+func unasked(property string) telemetry.Problem {
+	return telemetry.Problem{Stage: stage, Message: "this vCenter does not know the property " + property}
 }
 
 // page asks for the first page, or for the one that token stands for. With an error it returns what came before it.
