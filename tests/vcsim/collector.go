@@ -77,6 +77,17 @@ func (c *collector) CreateFilter(ctx *simulator.Context, req *types.CreateFilter
 	return c.PropertyCollector.CreateFilter(ctx, req)
 }
 
+// filterMethods is a property filter that is not taken out of its collector's filters while a wait looks at them.
+type filterMethods struct {
+	*simulator.PropertyFilter
+	feeds *feeds
+}
+
+func (f *filterMethods) DestroyPropertyFilter(ctx *simulator.Context, req *types.DestroyPropertyFilter) (body soap.HasFault) {
+	f.feeds.holding(req.This, func() { body = f.PropertyFilter.DestroyPropertyFilter(ctx, req) })
+	return body
+}
+
 // CancelWaitForUpdates ends the wait that there is.
 func (c *collector) CancelWaitForUpdates(ctx *simulator.Context, _ *types.CancelWaitForUpdates) soap.HasFault {
 	c.feeds.of(ctx, c.PropertyCollector).cancel()
@@ -113,6 +124,22 @@ func (s *feeds) of(ctx *simulator.Context, pc *simulator.PropertyCollector) *fee
 	f := &feed{collector: pc, session: ctx.Session.Key, hide: s.hide, wake: make(chan struct{}, 1)}
 	s.all = append(s.all, f)
 	return f
+}
+
+// holding does something while nobody looks at the filters of the collector that has the filter.
+func (s *feeds) holding(filter types.ManagedObjectReference, do func()) {
+	s.mu.RLock()
+	all := slices.Clone(s.all)
+	s.mu.RUnlock()
+	for _, f := range all {
+		f.mu.Lock()
+		if slices.Contains(f.collector.Filter, filter) {
+			defer f.mu.Unlock()
+			break
+		}
+		f.mu.Unlock()
+	}
+	do()
 }
 
 // remove ends feeds and their waits.

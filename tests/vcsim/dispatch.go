@@ -74,6 +74,10 @@ func (s *Server) substitute(ctx *simulator.Context, client context.Context, meth
 		if pc, ok := ctx.Session.Get(method.This).(*simulator.PropertyCollector); ok {
 			return &collector{pc, s.feeds, client}
 		}
+	case "DestroyPropertyFilter":
+		if f, ok := ctx.Session.Get(method.This).(*simulator.PropertyFilter); ok {
+			return &filterMethods{f, s.feeds}
+		}
 	case "RetrieveProperties", "RetrievePropertiesEx", "ContinueRetrievePropertiesEx":
 		if pc, ok := ctx.Session.Get(method.This).(*simulator.PropertyCollector); ok && s.faults.haveStates() {
 			return &retriever{pc, s.hide}

@@ -14,9 +14,9 @@ import (
 )
 
 // exclusive lets requests that may touch a datastore or walk the inventory, with the tasks that they start, run one after
-// the other. The simulator copies whole datastore objects without their lock when it looks for a file, and reads the
-// children of folders and pools without theirs for a new view, while other tasks change them. That is harmless, but the
-// race detector rightly complains, so the server is exclusive only when it watches.
+// the other. The simulator copies whole datastore objects without their lock when it looks for a file, reads the children of
+// folders and pools without theirs for a new view, and reads without its own whether a VM's host is in maintenance, while other
+// tasks change them. That is harmless, but the race detector rightly complains, so the server is exclusive only when it watches.
 type exclusive struct {
 	listener
 	turn chan struct{} // holds a value while a request has its turn
@@ -80,6 +80,6 @@ func needsTurn(r *http.Request) bool {
 	return ok && slices.Contains([]string{
 		"Folder", "VirtualMachine", "ResourcePool", "VirtualApp", "Datastore", "HostDatastoreBrowser", "HostDatastoreSystem",
 		"FileManager", "VirtualDiskManager", "VcenterVStorageObjectManager", "VirtualMachineSnapshot", "Datacenter",
-		"ViewManager", "SearchIndex",
+		"ViewManager", "SearchIndex", "HostSystem",
 	}, x.call.ref.Type)
 }

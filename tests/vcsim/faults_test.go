@@ -5,7 +5,6 @@ package vcsim_test
 import (
 	"context"
 	"math"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -552,30 +551,4 @@ func TestOtherPath(t *testing.T) {
 	_, err = methods.GetCurrentTime(b.ctx, client)
 	require.NoError(t, err)
 	require.Equal(t, 2, b.server.Calls()["CurrentTime"])
-}
-
-// TestJournalIsBounded makes more requests than the journal holds, several at a time.
-func TestJournalIsBounded(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, vcsim.Config{Plain: true})
-	b.server.ResetJournal()
-	const more = 100
-	var group sync.WaitGroup
-	for range 10 {
-		group.Go(func() {
-			for range (vcsim.JournalSize + more) / 10 {
-				_, err := methods.GetCurrentTime(b.ctx, b.client)
-				require.NoError(t, err)
-			}
-		})
-	}
-	group.Wait()
-	total := (vcsim.JournalSize + more) / 10 * 10
-	require.Equal(t, total, b.server.Calls()["CurrentTime"], "counts drop none")
-	journal := b.server.Journal()
-	require.Len(t, journal, vcsim.JournalSize)
-	require.Equal(t, total-vcsim.JournalSize, b.server.Dropped())
-	for i := range journal[1:] {
-		require.Equal(t, journal[i].Number+1, journal[i+1].Number)
-	}
 }

@@ -3,11 +3,15 @@
 package vcsim_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/types"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -16,13 +20,28 @@ import (
 	"wolfpack/tests/vcsim"
 )
 
-// TestConcurrentLifecycles makes, runs, changes, stops and destroys VMs at the same time, watched by two clients. It is
-// there for the race detector: whoever uses a stand-in in a test does these things at once.
+// TestConcurrentLifecycles makes, runs, changes, stops and destroys VMs at the same time, watched by two clients, while a
+// datastore is filled and the filters of a collector come and go. It is there for the race detector: whoever uses a stand-in in a
+// test does these things at once.
 func TestConcurrentLifecycles(t *testing.T) {
 	t.Parallel()
-	b := newGuestBench(t)
+	model := simulator.VPX()
+	model.Machine, model.Cluster, model.Datastore = 0, 0, 2
+	b := &guestBench{bench: newBench(t, vcsim.Config{Model: model, Guests: vcsim.GuestsSim, RestartBackOff: time.Millisecond})}
 	b.watch("name", "config.guestFullName", "config.hardware.memoryMB", "config.hardware.device", "guest.net", "summary.runtime.powerState")
-	var group errgroup.Group
+	over, stop := context.WithCancel(b.ctx)
+	defer stop()
+	var around, group errgroup.Group
+	for _, disturb := range []func() error{b.fill, b.filters()} {
+		around.Go(func() error {
+			for over.Err() == nil {
+				if err := disturb(); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
 	for worker := range 6 {
 		group.Go(func() error {
 			for round := range 5 {
@@ -34,6 +53,8 @@ func TestConcurrentLifecycles(t *testing.T) {
 		})
 	}
 	require.NoError(t, group.Wait())
+	stop()
+	require.NoError(t, around.Wait())
 	require.Empty(t, b.server.Service().Context.Map.All("VirtualMachine"))
 }
 
@@ -74,4 +95,32 @@ func (b *guestBench) lifecycle(name string) error {
 		}
 	}
 	return nil
+}
+
+// fill has the second datastore full for a moment, on which no VM is.
+func (b *guestBench) fill() error {
+	b.server.Inject(vcsim.Fault{Object: "LocalDS_1", Do: vcsim.DoFill})()
+	return nil
+}
+
+// filters returns what makes a filter and removes it, of a collector that is read all the time.
+func (b *guestBench) filters() func() error {
+	w := newWaiter(b.bench)
+	return func() error {
+		var both errgroup.Group
+		both.Go(func() error {
+			res, err := methods.CreateFilter(b.ctx, b.client, &types.CreateFilter{This: w.collector.Reference(), Spec: folderSpec(b.folder, "name")})
+			if err == nil {
+				_, err = methods.DestroyPropertyFilter(b.ctx, b.client, &types.DestroyPropertyFilter{This: res.Returnval})
+			}
+			return err
+		})
+		both.Go(func() error {
+			_, err := methods.WaitForUpdatesEx(b.ctx, b.client, &types.WaitForUpdatesEx{
+				This: w.collector.Reference(), Options: &types.WaitOptions{MaxWaitSeconds: types.NewInt32(0)},
+			})
+			return err
+		})
+		return both.Wait()
+	}
 }
