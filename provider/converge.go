@@ -195,6 +195,15 @@ func (p *Provider) rest(ctx context.Context, e entry) error {
 	return nil
 }
 
+// stored is told by the informer of the node's pods how a pod changed in the lister. If it has ended there now, it is looked
+// at again: rest waits for that.
+func (p *Provider) stored(before, now any) {
+	was, is := before.(*corev1.Pod), now.(*corev1.Pod)
+	if ended(is.Status.Phase) && !ended(was.Status.Phase) {
+		p.queues.add(is.UID)
+	}
+}
+
 // endOf is when the last container of a pod that has ended did so, or else when the pod stopped being ready. It is zero if
 // nobody says.
 func endOf(pod *corev1.Pod) time.Time {

@@ -12,9 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	k8stesting "k8s.io/client-go/testing"
 
 	"wolfpack/errs"
 	"wolfpack/provider/operations"
@@ -240,17 +238,31 @@ func TestVMsOfOtherClustersAreLeftAlone(t *testing.T) {
 	require.Equal(t, id, w.vm().ID)
 }
 
+// endsAtOnce is a host with guests whose containers end as soon as they run, and that stay up themselves.
+func endsAtOnce(h *inprocess.Host) {
+	h.OnStart = func(id portlayer.ID) {
+		h.Set(id, func(vm *portlayer.VM) {
+			runs(1, "10.0.0.9")(vm)
+			ends(corev1.PodSucceeded, 0)(vm)
+			vm.Status.Pod.ContainerStatuses[0].State.Terminated.FinishedAt = metav1.Now()
+			vm.State, vm.ToolsUp = portlayer.Running, true
+		})
+	}
+}
+
+func TestAFinishedPodsVMIsPoweredOffAsSoonAsTheAPIServerKnows(t *testing.T) {
+	w := newWorld(t, endsAtOnce)
+	w.restart(func(c *Config) { c.Keep, c.Reconcile = 0, time.Hour })
+	pod := w.apply("u-1")
+	w.awaitPhase(pod.UID, corev1.PodSucceeded)
+	w.settled()
+	require.Equal(t, portlayer.Running, w.vm().State, "its guest's word may be lost when it is off")
+	w.stored(pod, w.store(pod.UID))
+	w.awaitThat("the VM is off", func() bool { return w.vm().State == portlayer.Off })
+}
+
 func TestAFinishedPodsVMIsPoweredOffAndItsStatusStays(t *testing.T) {
-	w := newWorld(t, func(h *inprocess.Host) {
-		h.OnStart = func(id portlayer.ID) {
-			h.Set(id, func(vm *portlayer.VM) {
-				runs(1, "10.0.0.9")(vm)
-				ends(corev1.PodSucceeded, 0)(vm)
-				vm.Status.Pod.ContainerStatuses[0].State.Terminated.FinishedAt = metav1.Now()
-				vm.State, vm.ToolsUp = portlayer.Running, true // the containers ended, the guest did not
-			})
-		}
-	})
+	w := newWorld(t, endsAtOnce)
 	w.restart(func(c *Config) { c.Keep = time.Hour })
 	pod := w.apply("u-1")
 	w.awaitPhase(pod.UID, corev1.PodSucceeded)
@@ -287,7 +299,6 @@ func TestFinalizersSeeHowThePodEnded(t *testing.T) {
 			pod := w.apply("u-1", func(p *corev1.Pod) { p.Finalizers = []string{"example.com/keep"} })
 			w.awaitPhase(pod.UID, corev1.PodRunning)
 			w.store(pod.UID)
-			w.keepFinalized()
 			pod = w.change(pod.UID, func(p *corev1.Pod) { p.DeletionTimestamp = deleted(p, time.Hour).DeletionTimestamp })
 			require.NoError(t, w.DeletePod(t.Context(), pod))
 			w.awaitThat("the provider is done with it", func() bool { _, ok := w.cache.get(pod.UID); return !ok })
@@ -304,15 +315,6 @@ func TestFinalizersSeeHowThePodEnded(t *testing.T) {
 			require.Empty(t, w.host.VMs(), "no second VM")
 		})
 	}
-}
-
-// keepFinalized has the API server keep pods that have finalizers, as a real one does and the fake does not.
-func (w *world) keepFinalized() {
-	w.client.PrependReactor("delete", "pods", func(action k8stesting.Action) (bool, runtime.Object, error) {
-		request := action.(k8stesting.DeleteActionImpl)
-		found, err := w.client.Tracker().Get(corev1.SchemeGroupVersion.WithResource("pods"), request.Namespace, request.Name)
-		return err == nil && len(found.(*corev1.Pod).Finalizers) > 0, found, nil
-	})
 }
 
 func TestADeletionThatIsNoneSparesTheVM(t *testing.T) {
@@ -433,7 +435,7 @@ func TestVirtualKubeletsForcedDeletionsAreOrderly(t *testing.T) {
 
 	require.NoError(t, w.DeletePod(t.Context(), deleted(pod, 0)))
 	w.awaitThat("both are gone", func() bool { return w.gone("web")() && len(w.host.VMs()) == 0 })
-	stranger := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "stranger", UID: "u-9", DeletionTimestamp: pod.DeletionTimestamp, Finalizers: []string{"x"}}}
+	stranger := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "stranger", UID: "u-9", DeletionTimestamp: pod.DeletionTimestamp}}
 	require.NoError(t, w.client.Tracker().Add(stranger))
 	require.NoError(t, pods.Delete(context.Background(), "stranger", metav1.DeleteOptions{}), "of what the provider does not have, Virtual Kubelet decides")
 	require.True(t, w.gone("stranger")())

@@ -67,6 +67,7 @@ func newWorld(t *testing.T, before ...func(*inprocess.Host)) *world {
 		stop:    func() {},
 		ctx:     context.Background(),
 	}
+	w.client.PrependReactor("delete", "pods", w.keepFinalized)
 	w.client.PrependReactor("delete", "pods", w.checkUID)
 	w.host.OnStart = func(id portlayer.ID) { w.host.Set(id, runs(1, "10.0.0.9")) }
 	w.host.OnShutdown = func(id portlayer.ID) { w.host.Set(id, ends(corev1.PodSucceeded, 0)) }
@@ -86,6 +87,13 @@ func (w *world) checkUID(action k8stesting.Action) (bool, runtime.Object, error)
 		return false, nil, nil
 	}
 	return true, nil, apierrors.NewConflict(corev1.Resource("pods"), request.Name, errors.New("the UID in the precondition differs"))
+}
+
+// keepFinalized keeps a pod that has finalizers, as an API server does and the fake does not.
+func (w *world) keepFinalized(action k8stesting.Action) (bool, runtime.Object, error) {
+	request := action.(k8stesting.DeleteActionImpl)
+	found, err := w.client.Tracker().Get(corev1.SchemeGroupVersion.WithResource("pods"), request.Namespace, request.Name)
+	return err == nil && len(found.(*corev1.Pod).Finalizers) > 0, found, nil
 }
 
 // restart replaces the provider by a new one that knows nothing, until the test ends.

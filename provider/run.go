@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
@@ -96,6 +97,10 @@ func Run(ctx context.Context, o Options) error {
 	podController, err := newPodController(o.Client, provider, pods, recorder)
 	if err != nil {
 		return errs.New("provider.Run", errs.Internal, "pod controller: %w", err)
+	}
+	changes := toolscache.ResourceEventHandlerFuncs{UpdateFunc: provider.stored}
+	if _, err := pods.Core().V1().Pods().Informer().AddEventHandler(changes); err != nil {
+		return errs.New("provider.Run", errs.Internal, "watch the node's pods: %w", err)
 	}
 	endpoint, err := listen(o, virtual, provider)
 	if err != nil {
