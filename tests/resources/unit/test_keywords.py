@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from wolfpack_tests.clients import json_values
-from wolfpack_tests.pods import Pod, Pods, pod_spec
+from wolfpack_tests.pods import PROVIDER_TAINT, Pod, Pods, containers, pairs, pod_spec, tolerations
 from wolfpack_tests.vms import Vm, vm_properties
 
 
@@ -32,6 +32,30 @@ def test_pod_spec_requests_what_it_limits() -> None:
     (container,) = pod_spec("node-1", cpu="2", memory="1Gi")["containers"]
     wanted = {"cpu": "2", "memory": "1Gi"}
     assert container["resources"] == {"requests": wanted, "limits": wanted}
+
+
+def test_pod_tolerates_what_its_node_has() -> None:
+    expected = {"key": "virtual-kubelet.io/provider", "operator": "Equal", "value": "wolfpack", "effect": "NoSchedule"}
+    assert pod_spec("node-1")["tolerations"] == tolerations(PROVIDER_TAINT) == [expected]
+
+
+def test_tolerations() -> None:
+    assert tolerations("") == []
+    assert [(one["key"], one["value"], one["effect"]) for one in tolerations("a.b/c=d:NoExecute,e=:NoSchedule")] == [
+        ("a.b/c", "d", "NoExecute"),
+        ("e", "", "NoSchedule"),
+    ]
+
+
+def test_pairs() -> None:
+    assert pairs("") == {}
+    assert pairs("app=web,expression=a=b") == {"app": "web", "expression": "a=b"}
+
+
+def test_containers() -> None:
+    assert containers("") == []
+    named = [(one["name"], one["restartPolicy"]) for one in containers("proxy,log", restartPolicy="Always")]
+    assert named == [("proxy", "Always"), ("log", "Always")]
 
 
 def test_pod_is_written_as_kubectl_users_do() -> None:

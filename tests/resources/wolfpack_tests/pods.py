@@ -19,12 +19,11 @@ from wolfpack_tests.waiting import TIMEOUT, NotYetError, wait_until
 IMAGE = "registry.k8s.io/pause:3.10"
 """What test pods run. Simulated guests run any image by its name alone."""
 
-PROVIDER_TAINT = {
-    "key": "virtual-kubelet.io/provider",
-    "operator": "Equal",
-    "value": "wolfpack",
-    "effect": "NoSchedule",
-}
+PROVIDER_TAINT = "virtual-kubelet.io/provider=wolfpack:NoSchedule"
+"""The taint of each virtual node, unless its admin leaves it out."""
+
+CONTROLLERS = "cronjobs,jobs,deployments,statefulsets,daemonsets,replicasets"
+"""What makes pods, and would make them again."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +75,11 @@ class Pods:
 
     @keyword
     def remove_pods(self) -> None:
-        """Delete all pods and deployments of the namespaces that were entered. Those that do not go are an error."""
+        """Delete all pods of the namespaces that were entered, and what makes them. Those that do not go are an error."""
         stuck = []
         for name in self._namespaces:
             result = self._clients.kubectl(
-                "delete", "deployments,pods", "--all", "-n", name, "--timeout=45s", expect_rc=None
+                "delete", f"{CONTROLLERS},pods", "--all", "-n", name, "--timeout=45s", expect_rc=None
             )
             if result.rc != 0:
                 stuck.append(str(result))
@@ -125,23 +124,38 @@ class Pods:
         restart_policy: str = "Always",
         grace: int = 5,
         ports: str = "",
+        labels: str = "",
+        finalizer: str = "",
+        tolerates: str = "",
+        priority_class: str = "",
+        init_containers: str = "",
+        sidecars: str = "",
         **annotations: str,
     ) -> Pod:
         """Apply a pod of one container with kubectl. Returns it at once, most likely before it runs.
 
-        | cpu, memory    | request and limit, as Kubernetes quantities |
-        | grace          | termination grace period in seconds |
-        | node           | virtual node, by default the lab's |
-        | ports          | ports of its container, as name:number, with commas between them |
-        | any other name | an annotation, such as sim.wolfpack/exit-code=3 |
+        | cpu, memory     | request and limit, as Kubernetes quantities |
+        | grace           | termination grace period in seconds |
+        | node            | virtual node, by default the lab's |
+        | ports           | ports of its container, as name:number, with commas between them |
+        | labels          | its labels, as key=value, with commas between them |
+        | finalizer       | what keeps its object in the API until `Release Pod` |
+        | tolerates       | taints that it tolerates besides the node's own, as key=value:Effect, with commas between them |
+        | priority_class  | name of its PriorityClass |
+        | init_containers | names of containers that run before, with commas between them |
+        | sidecars        | names of containers that run from before to after |
+        | any other name  | an annotation, such as sim.wolfpack/exit-code=3 |
         """
-        manifest: dict[str, Any] = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name, "namespace": self.namespace, "annotations": annotations},
-            "spec": self._pod_spec(node=node, cpu=cpu, memory=memory, restart_policy=restart_policy, grace=grace),
-        }
-        manifest["spec"]["containers"][0]["ports"] = container_ports(ports)
+        metadata = {"name": name, "namespace": self.namespace, "annotations": annotations, "labels": pairs(labels)}
+        spec = self._pod_spec(node=node, cpu=cpu, memory=memory, restart_policy=restart_policy, grace=grace)
+        spec["containers"][0]["ports"] = container_ports(ports)
+        spec["initContainers"] = containers(sidecars, restartPolicy="Always") + containers(init_containers)
+        spec["tolerations"] += tolerations(tolerates)
+        if finalizer:
+            metadata["finalizers"] = [finalizer]
+        if priority_class:
+            spec["priorityClassName"] = priority_class
+        manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
         applied = self._clients.kubectl_json("apply", "-f", "-", stdin=json.dumps(manifest))
         pod = Pod(self.namespace, name, applied["metadata"]["uid"])
         self._pods[pod.namespace, pod.name] = pod
@@ -237,6 +251,20 @@ class Pods:
         """Ask for a pod's deletion and wait for nothing."""
         self._clients.kubectl("delete", "pod", pod.name, "-n", pod.namespace, "--wait=false")
 
+    @keyword
+    def release_pod(self, pod: Pod) -> None:
+        """Take away the pod's finalizers, if it is still there: it goes now, if it was deleted."""
+        result = self._clients.kubectl(
+            "patch", "pod", pod.name, "-n", pod.namespace, "-p", '{"metadata": {"finalizers": null}}', expect_rc=None
+        )
+        if result.rc != 0 and "NotFound" not in result.stderr:
+            raise AssertionError(str(result))
+
+    @keyword
+    def wait_until_pod_is_gone(self, pod: Pod) -> None:
+        """Wait until the API server has the pod no more."""
+        self._wait_for(pod, "delete")
+
     def describe(self, pod: Pod) -> str:
         """Return what kubectl describes of a pod, for messages."""
         result = self._clients.kubectl("describe", "pod", pod.name, "-n", pod.namespace, expect_rc=None)
@@ -256,6 +284,26 @@ def container_ports(ports: str) -> list[dict[str, Any]]:
     """Return the ports of a container, given as name:number with commas between them."""
     pairs = [port.split(":") for port in ports.split(",") if port]
     return [{"name": name, "containerPort": int(number)} for name, number in pairs]
+
+
+def containers(names: str, **fields: str) -> list[dict[str, Any]]:
+    """Return containers by their names, with commas between them, each with these fields."""
+    return [{"name": name, "image": IMAGE, **fields} for name in names.split(",") if name]
+
+
+def pairs(text: str) -> dict[str, str]:
+    """Return what is given as key=value with commas between them."""
+    return dict(pair.split("=", 1) for pair in text.split(",") if pair)
+
+
+def tolerations(taints: str) -> list[dict[str, str]]:
+    """Return what tolerates taints that are given as key=value:Effect with commas between them."""
+    tolerated = []
+    for taint in filter(None, taints.split(",")):
+        left, effect = taint.rsplit(":", 1)
+        key, value = left.split("=", 1)
+        tolerated.append({"key": key, "operator": "Equal", "value": value, "effect": effect})
+    return tolerated
 
 
 def pod_spec(
@@ -279,5 +327,5 @@ def pod_spec(
         "containers": [{"name": "main", "image": IMAGE, "resources": {"requests": resources, "limits": resources}}],
         "restartPolicy": restart_policy,
         "terminationGracePeriodSeconds": grace,
-        "tolerations": [PROVIDER_TAINT],
+        "tolerations": tolerations(PROVIDER_TAINT),
     }

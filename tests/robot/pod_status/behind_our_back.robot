@@ -2,6 +2,7 @@
 Documentation    Whoever may touch VMs in vCenter can do to a pod's VM whatever they like. The pod tells what became of
 ...              it, and an event names the VM.
 
+Resource         ../../resources/recovery.resource
 Resource         ../../resources/wolfpack.resource
 
 Test Setup       Start Pod
@@ -18,11 +19,25 @@ Powered Off
     Wait Until Pod Says    web    ${vm.name}    powered off
 
 Destroyed
+    [Documentation]    A VM that runs cannot be destroyed: govc powers it off first, and that may be heard of on its own.
     ${vm} =    VM Of Pod    web
     Govc    vm.destroy    ${vm}
     Wait Until Pod Is    web    Failed
-    Pod Field Should Be    web    .status.reason    VMGone
-    Wait Until Pod Says    web    ${vm.name}    gone
+    ${reason} =    Pod Field    web    .status.reason
+    Should Match Regexp    ${reason}    ^VM(PoweredOff|Gone)$
+    Wait Until Pod Says    web    ${vm.name}    Wolfpack did not
+
+Destroyed While No Provider Ran
+    ${node} =    Start Node Of A New VCH
+    Apply Pod    db    node=${node}
+    Wait Until Pod Is    db    Running
+    ${vm} =    VM Of Pod    db
+    Stop Own Node    ${node}
+    Govc    vm.destroy    ${vm}
+    Start Own Node Again    ${node}
+    Wait Until Pod Is    db    Failed
+    Pod Field Should Be    db    .status.reason    VMGone
+    Wait Until Pod Says    db    went from vSphere while no provider ran
 
 Reset
     [Documentation]    The guest boots anew and runs the pod again, which counts as a restart.

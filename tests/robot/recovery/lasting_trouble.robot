@@ -20,6 +20,16 @@ Datastore Without Space For One Pod
     Remove Faults
     Wait Until Pod Is    full    Running
 
+Right That Is Missing
+    [Documentation]    The provider's role in vCenter lacks a privilege. That is no fault of the pod's.
+    ${fault} =    Inject Fault    fault    method=CreateVM_Task    object=denied-*    fault=NoPermission
+    Apply Pod    denied
+    Wait Until Pod Says    denied    NoPermission
+    Wait Until Fault Has Struck    ${fault}    times=2
+    Pod Field Should Be    denied    .status.phase    Pending
+    Remove Faults
+    Wait Until Pod Is    denied    Running
+
 VM Suspended By Somebody
     [Documentation]    Until the VM is resumed, its pod is not ready; it gets no other VM, and nothing in it is restarted.
     Apply Pod    asleep
