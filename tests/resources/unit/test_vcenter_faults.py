@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wolfpack_tests import vcenter_faults
-from wolfpack_tests.vcenter_faults import Control, Faults, Request, fault_rule, request_of
+from wolfpack_tests.vcenter_faults import Control, Faults, Request, check_order, fault_rule, request_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,3 +116,29 @@ def test_request_reads_well() -> None:
     entry = {"method": "PowerOnVM_Task", "object": "VirtualMachine:vm-1", "name": "web-1", "outcome": "ok"}
     assert str(request_of(entry)) == "PowerOnVM_Task of web-1: ok"
     assert str(request_of({**entry, "name": "", "outcome": ""})) == "PowerOnVM_Task of VirtualMachine:vm-1: under way"
+
+
+def asked(*what: str) -> list[Request]:
+    """Return requests that are written as METHOD of NAME."""
+    return [Request(method, "", name, "ok") for method, name in (one.split(" of ") for one in what)]
+
+
+def test_requests_in_order() -> None:
+    journal = asked("Login of vc", "Destroy of a", "Destroy of a", "Create of c", "Create of b", "Start of b")
+    check_order(["Destroy of a", "Create of b", "Start of b"], journal)
+
+
+@pytest.mark.parametrize(
+    "journal",
+    [
+        asked("Create of b", "Destroy of a"),
+        asked("Destroy of a", "Create of b", "Destroy of a"),
+        asked("Destroy of a"),
+        asked("Create of b"),
+        [],
+    ],
+    ids=["reversed", "again afterwards", "never the second", "never the first", "nothing"],
+)
+def test_requests_out_of_order(journal: list[Request]) -> None:
+    with pytest.raises(AssertionError, match="expected Destroy of a, then Create of b; vCenter was asked for"):
+        check_order(["Destroy of a", "Create of b"], journal)

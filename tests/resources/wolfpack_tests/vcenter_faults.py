@@ -22,7 +22,7 @@ from wolfpack_tests.program import logs
 from wolfpack_tests.waiting import TIMEOUT, NotYetError, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,12 @@ class Request:
 
     def __str__(self) -> str:
         """Return the request as one reads it in a log."""
-        return f"{self.method} of {self.name or self.object}: {self.outcome or 'under way'}"
+        return f"{self.what}: {self.outcome or 'under way'}"
+
+    @property
+    def what(self) -> str:
+        """What was asked for, such as Destroy_Task of web-1a2b3c4d."""
+        return f"{self.method} of {self.name or self.object}"
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,12 @@ class Faults:
         wait_until(f"fault {name} has struck {times} times", look, evidence=logs)
 
     @keyword
+    def vcenter_should_have_been_asked_in_order(self, *wanted: str) -> None:
+        """Look for requests such as Destroy_Task of web-1a2b3c4d: each came, and always before the first one of the next."""
+        entries = self._control.ask("GET", "journal")["requests"]
+        check_order(wanted, [request_of(entry) for entry in entries])
+
+    @keyword
     def vcenter_requests(self, method: str, node: str = "", **patterns: str) -> list[Request]:
         """Return the requests of a method that vCenter got, as far as its journal goes back.
 
@@ -163,3 +174,13 @@ def agent_of(node: str) -> str:
 def request_of(entry: Mapping[str, Any]) -> Request:
     """Return a request from its entry in the journal."""
     return Request(entry["method"], entry["object"], entry.get("makes") or entry.get("name", ""), entry["outcome"])
+
+
+def check_order(wanted: Sequence[str], requests: Sequence[Request]) -> None:
+    """Fail unless each of the wanted requests is among these, and always before the first one of the next."""
+    asked = [request.what for request in requests if request.what in wanted]
+    missing = [what for what in wanted if what not in asked]
+    if missing or sorted(asked, key=wanted.index) != asked:
+        raise AssertionError(
+            f"expected {', then '.join(wanted)}; vCenter was asked for {', then '.join(asked) or 'none of it'}"
+        )

@@ -71,6 +71,11 @@ class Vms:
         return wait_until(f"pod {pod} has a VM", lambda: self._only({"wolfpack.uid": pod.uid}), evidence=logs)
 
     @keyword
+    def vms_of_pods(self, *pods: Pod) -> list[Vm]:
+        """Return the VM of each pod, as `VM Of Pod` does."""
+        return [self.vm_of_pod(pod) for pod in pods]
+
+    @keyword
     def endpoint_vm(self, vch: str = "") -> Vm:
         """Return the endpoint VM of a virtual container host, by default the lab's."""
         identity = {"wolfpack.role": "endpoint", "wolfpack.vch": vch or self._clients.lab.vch}
@@ -89,6 +94,12 @@ class Vms:
         """Wait until none of the namespaces that the test entered has VMs: after its pods, they have to go too."""
         for namespace in library_of_test(Pods).namespaces:
             self._wait_until_namespace_has_vms(namespace, 0)
+
+    @keyword
+    def wait_until_vms_are_gone(self, *vms: Vm) -> None:
+        """Wait for each of the VMs as `Wait Until VM Is Gone` does."""
+        for vm in vms:
+            self.wait_until_vm_is_gone(vm)
 
     @keyword
     def wait_until_vm_is_gone(self, vm: Vm) -> None:
