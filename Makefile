@@ -53,7 +53,7 @@ build: need-go ## the programs, into bin/
 	$(GO_BUILD) -o bin/ ./cmd/wolfpack ./tests/vcsim/cmd/vcsim ./tests/lab/cmd/lab ./tests/govc
 
 .PHONY: kube
-kube: need-go ## the control plane, a registry and Helm: built once and cached outside the checkout
+kube: need-go ## the control plane, a registry, Helm and promtool: built once and cached outside the checkout
 	@go run ./tests/kube/build >/dev/null
 
 .PHONY: lint

@@ -78,6 +78,17 @@ func TestEnsure(t *testing.T) {
 	require.FileExists(t, filepath.Join(dir, "hello"), "the old one stays for those who use it")
 }
 
+func TestTags(t *testing.T) {
+	b, _ := newBuilder(t, hello)
+	write(t, filepath.Join(b.root, "m", "special.go"), "//go:build special\n\npackage main\n\nfunc init() { println(\"special\") }\n")
+	b.modules[0].tags = "other,special"
+	dir, err := b.ensure(t.Context())
+	require.NoError(t, err)
+	out, err := exec.Command(filepath.Join(dir, "hello")).CombinedOutput()
+	require.NoError(t, err)
+	require.Equal(t, "special\nv0\n", string(out))
+}
+
 func TestEnsureAtOnce(t *testing.T) {
 	b, _ := newBuilder(t, hello)
 	progress := make([]bytes.Buffer, 3)

@@ -24,6 +24,7 @@ type module struct {
 	dir      string   // folder, relative to the checkout
 	version  string   // the required module whose version the programs carry
 	stamp    []string // string variables to set to that version when linking
+	tags     string   // of the build, comma-separated
 	programs []program
 }
 
@@ -184,7 +185,7 @@ func (b builder) build(ctx context.Context, dir string) error {
 // compile builds one program, with a sign of life every now and then. Its error carries the compiler's last words.
 func (b builder) compile(ctx context.Context, m module, p program, out, ldflags string) error {
 	// Without a stamp of this checkout's commit: that would make each commit link another binary.
-	cmd := b.goCommand(ctx, m.dir, "build", "-v", "-buildvcs=false", "-trimpath", "-ldflags", ldflags, "-o", out, p.pkg)
+	cmd := b.goCommand(ctx, m.dir, "build", "-v", "-buildvcs=false", "-trimpath", "-tags", m.tags, "-ldflags", ldflags, "-o", out, p.pkg)
 	log := &packageLog{}
 	cmd.Stdout, cmd.Stderr = log, log
 	alive := time.NewTicker(15 * time.Second)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command build makes the programs a lab runs that are not this project's own: a Kubernetes control plane with kubectl
-// (module tests/kube/binaries), a container registry (module tests/registry/binaries) and Helm (module
-// tests/deploy/binaries). It is what `make kube` runs.
+// (module tests/kube/binaries), a container registry (module tests/registry/binaries), and Helm and Prometheus' promtool
+// (module tests/deploy/binaries). It is what `make kube` runs.
 //
 // They are built once for each version and kept outside the checkout, in
 // ${WOLFPACK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/wolfpack}/kube/<version>-<hash>/, so that a second clone builds nothing.
@@ -84,6 +84,13 @@ func modules() []module {
 			version:  "helm.sh/helm/v4",
 			stamp:    []string{"helm.sh/helm/v4/internal/version.version"},
 			programs: []program{{"helm", "helm.sh/helm/v4/cmd/helm"}},
+		},
+		{
+			dir:      "tests/deploy/binaries",
+			version:  "github.com/prometheus/prometheus",
+			stamp:    []string{"github.com/prometheus/common/version.Version"},
+			tags:     "remove_all_sd", // service discovery of every cloud takes longer to compile than all else, and no check needs it
+			programs: []program{{"promtool", "github.com/prometheus/prometheus/cmd/promtool"}, {"promql", "./promql"}},
 		},
 	}
 }
