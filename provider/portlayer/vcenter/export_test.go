@@ -2,5 +2,8 @@
 
 package vcenter
 
-// Concurrent is how many changes can be under way.
-const Concurrent = concurrent
+// Concurrent is how many changes can be under way, and Creating how many of them can be creates.
+const (
+	Concurrent = concurrent
+	Creating   = creating
+)

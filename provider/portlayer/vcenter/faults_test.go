@@ -4,11 +4,13 @@ package vcenter_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/types"
@@ -228,6 +230,30 @@ func TestStuckTasksKeepNoSlots(t *testing.T) {
 	group.Wait()
 	s.await(map[string]portlayer.State{"uid-1": portlayer.Off, "uid-2": portlayer.Running})
 	require.Equal(t, vcenter.Concurrent, s.server.Calls()["CancelTask"])
+}
+
+// TestManyCreatesLeaveRoomForStarts has more VMs made at once than there are slots, and none is made in time: another that is
+// made already is started all the same.
+func TestManyCreatesLeaveRoomForStarts(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(v *vcenter.VCenter) { v.Hurry(vcenter.Limits{Abandon: 100 * time.Millisecond}) })
+	made := s.vm("uid-1", false)
+	s.server.ResetCalls()
+	s.server.Inject(vcsim.Fault{Method: "CreateVM_Task", Do: vcsim.DoTaskStuck})
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	for i := range 2 * vcenter.Concurrent {
+		spec := portlayertest.Spec(t, fmt.Sprintf("waits-%d", i))
+		group.Go(func() {
+			_, err := s.backend.Create(ctx, spec)
+			assert.Error(t, err)
+		})
+	}
+	require.Eventually(t, func() bool { return s.server.Calls()["CreateVM_Task"] == vcenter.Creating }, patience, time.Millisecond)
+	require.NoError(t, s.backend.Start(t.Context(), made))
+	require.Equal(t, vcenter.Creating, s.server.Calls()["CreateVM_Task"])
+	cancel() // nobody wants them any more
+	group.Wait()
 }
 
 // TestForgottenTask is what becomes of a task when vCenter restarts: nobody hears of it again.

@@ -11,6 +11,7 @@ import (
 	"github.com/vmware/govmomi/fault"
 	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/types"
+	"golang.org/x/sync/semaphore"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"wolfpack/errs"
@@ -46,11 +47,16 @@ var defaultLimits = limits{
 //
 // start may be called again when its answer was lost: whatever it begins must be refused the second time, so that nothing
 // is done twice.
-func (v *VCenter) run(ctx context.Context, start func(context.Context) (types.ManagedObjectReference, error)) (result types.AnyType, err error) {
-	if err := v.slots.Acquire(ctx, 1); err != nil {
+func (v *VCenter) run(ctx context.Context, start func(context.Context) (types.ManagedObjectReference, error)) (types.AnyType, error) {
+	return v.runIn(ctx, []*semaphore.Weighted{v.slots}, start)
+}
+
+// runIn is run with a slot of each of slots.
+func (v *VCenter) runIn(ctx context.Context, slots []*semaphore.Weighted, start func(context.Context) (types.ManagedObjectReference, error)) (result types.AnyType, err error) {
+	release, err := acquire(ctx, slots)
+	if err != nil {
 		return nil, err
 	}
-	release := sync.OnceFunc(func() { v.slots.Release(1) })
 	defer release()
 	defer time.AfterFunc(v.limits.slot, release).Stop()
 
@@ -68,6 +74,23 @@ func (v *VCenter) run(ctx context.Context, start func(context.Context) (types.Ma
 		return err
 	})
 	return result, err
+}
+
+// acquire waits for a slot of each, in this order. What it returns gives them back, once.
+func acquire(ctx context.Context, slots []*semaphore.Weighted) (release func(), err error) {
+	for i, s := range slots {
+		if err := s.Acquire(ctx, 1); err != nil {
+			for _, held := range slots[:i] {
+				held.Release(1)
+			}
+			return nil, err
+		}
+	}
+	return sync.OnceFunc(func() {
+		for _, s := range slots {
+			s.Release(1)
+		}
+	}), nil
 }
 
 // carryOut begins a task and waits for its end. When that does not come before ctx ends, the task is cancelled.

@@ -44,8 +44,13 @@ func TargetOf(host *vch.VCH) Target {
 	}
 }
 
-// concurrent bounds the changes under way: vCenter runs about 640 tasks at once, for all its users.
-const concurrent = 32
+const (
+	// concurrent bounds the changes under way: vCenter runs about 640 tasks at once, for all its users.
+	concurrent = 32
+	// creating bounds how many of them create VMs. When many pods come at once, the others start the VMs that are made
+	// already; else none would run before all were made, since slots are given out in the order in which they are asked for.
+	creating = concurrent / 2
+)
 
 // VCenter is a portlayer.Portlayer on vSphere.
 type VCenter struct {
@@ -53,6 +58,7 @@ type VCenter struct {
 	target Target
 	limits limits
 	slots  *semaphore.Weighted
+	making *semaphore.Weighted // of slots
 	tasks  *tasks
 	power  *power
 
@@ -68,6 +74,7 @@ func New(client *vim25.Client, target Target) *VCenter {
 		target: target,
 		limits: defaultLimits,
 		slots:  semaphore.NewWeighted(concurrent),
+		making: semaphore.NewWeighted(creating),
 		tasks:  newTasks(client),
 		power:  newPower(),
 
@@ -87,7 +94,7 @@ func (v *VCenter) Create(ctx context.Context, spec portlayer.Spec) (portlayer.ID
 	}
 	config.InstanceUuid = instanceUUID(spec.UID)
 	config.Files = &types.VirtualMachineFileInfo{VmPathName: fmt.Sprintf("[%s]", v.target.Datastore)}
-	result, err := v.run(ctx, func(ctx context.Context) (types.ManagedObjectReference, error) {
+	result, err := v.runIn(ctx, []*semaphore.Weighted{v.making, v.slots}, func(ctx context.Context) (types.ManagedObjectReference, error) {
 		res, err := methods.CreateVM_Task(ctx, v.client, &types.CreateVM_Task{This: v.target.Folder, Config: config, Pool: v.target.Pool})
 		if err != nil {
 			return types.ManagedObjectReference{}, err
