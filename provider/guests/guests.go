@@ -50,8 +50,9 @@ type Guests struct {
 	root context.Context // of all watches
 	stop context.CancelFunc
 
-	mu      sync.Mutex // guards all below
-	changed func(types.UID)
+	mu      sync.Mutex      // guards all below
+	changed func(types.UID) // nil before Run
+	early   []types.UID     // that changed was to be told of before Run
 	pods    map[types.UID]*pod
 	routes  map[types.UID]*route
 }
@@ -64,6 +65,7 @@ type pod struct {
 	told   map[environment.Problem]bool // that were reported
 	sentTo address                      // of the guest that has what sent says; zero if that is not known
 	sent   string                       // digest of the bundle
+	fresh  bool                         // the guest was not there before it listened, so that it has none yet
 
 	ctx    context.Context // ends when the pod is forgotten
 	forget context.CancelFunc
@@ -78,11 +80,10 @@ func New(config Config) *Guests {
 		config.Settle = time.Second
 	}
 	g := &Guests{
-		config:  config,
-		queue:   workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[types.UID](config.Retry, lastWait)),
-		changed: func(types.UID) {},
-		pods:    map[types.UID]*pod{},
-		routes:  map[types.UID]*route{},
+		config: config,
+		queue:  workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[types.UID](config.Retry, lastWait)),
+		pods:   map[types.UID]*pod{},
+		routes: map[types.UID]*route{},
 	}
 	g.root, g.stop = context.WithCancel(context.Background())
 	g.objects = &objects{client: config.Client, changed: g.objectChanged, objects: map[key]*object{}}
@@ -95,7 +96,12 @@ func New(config Config) *Guests {
 func (g *Guests) Run(ctx context.Context, changed func(types.UID)) {
 	g.mu.Lock()
 	g.changed = changed
+	early := g.early
+	g.early = nil
 	g.mu.Unlock()
+	for _, uid := range early {
+		changed(uid)
+	}
 	defer context.AfterFunc(ctx, func() {
 		g.stop()
 		g.queue.ShutDown()
@@ -154,7 +160,7 @@ func (g *Guests) follow(of *corev1.Pod, vm *portlayer.VM) bool {
 	p.vm = vm
 	at, err := addressOf(vm)
 	if err != nil {
-		p.sentTo = address{} // it may boot anew
+		p.sentTo, p.fresh = address{}, true // if it was there, it may boot anew
 		return false
 	}
 	return p.sentTo != at
@@ -181,11 +187,16 @@ func (g *Guests) objectChanged(uid types.UID) {
 	g.mu.Lock()
 	p, changed := g.pods[uid], g.changed
 	without := p != nil && p.vm == nil
+	if without && changed == nil {
+		g.early = append(g.early, uid)
+	}
 	g.mu.Unlock()
-	if without {
-		changed(uid)
-	} else if p != nil {
+	switch {
+	case p == nil:
+	case !without:
 		g.queue.Add(uid)
+	case changed != nil:
+		changed(uid)
 	}
 }
 

@@ -295,3 +295,18 @@ func TestReachWantsAGuestThatListens(t *testing.T) {
 		require.Equal(t, tc.want, err.Error(), name)
 	}
 }
+
+// What a pod lacks may be known before anybody runs who hears of it.
+func TestWhatChangesBeforeRunIsTold(t *testing.T) {
+	g := New(Config{Authority: newAuthority(t), Client: fake.NewClientset()})
+	pod := secretPod("u-1", "db")
+	g.Follow(pod, nil)
+	require.Eventually(t, func() bool { return len(g.Check(pod).Missing) > 0 }, patience, time.Millisecond, "it is known that there is none")
+	ctx, cancel := context.WithCancel(t.Context())
+	told := make(chan types.UID, 1)
+	done := make(chan struct{})
+	go func() { g.Run(ctx, func(uid types.UID) { told <- uid }); close(done) }()
+	require.Equal(t, pod.UID, <-told)
+	cancel()
+	<-done
+}

@@ -53,7 +53,7 @@ type parcel struct {
 	route  *route
 	text   []byte
 	digest string
-	known  bool // that the guest has another one
+	known  bool // that the guest has another one, or none
 }
 
 // push sends the guest of a pod what the pod refers to, if it listens and has not got that. It returns the pod as it was.
@@ -64,6 +64,7 @@ func (g *Guests) push(uid types.UID) (*pod, error) {
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, pushTimeout)
 	defer cancel()
+	defer parcel.route.transport.CloseIdleConnections() // each guest is sent something once, or rarely
 	has := false
 	if !parcel.known {
 		has, err = parcel.has(ctx)
@@ -77,7 +78,7 @@ func (g *Guests) push(uid types.UID) (*pod, error) {
 	if now == nil {
 		return p, err
 	}
-	now.sentTo = address{} // after a failure nobody knows whether it got there
+	now.sentTo, now.fresh = address{}, false // after a failure nobody knows whether it got there
 	if at, gone := addressOf(now.vm); err == nil && gone == nil && at == parcel.route.address {
 		now.sentTo, now.sent = at, parcel.digest
 	}
@@ -107,8 +108,7 @@ func (g *Guests) pack(uid types.UID) (*parcel, *pod, error) {
 	if known && now.sent == digest {
 		return nil, &now, nil
 	}
-	route, err := g.reach(now.vm)
-	return &parcel{route: route, text: text, digest: digest, known: known}, &now, err
+	return &parcel{route: g.newRoute(now.vm, at), text: text, digest: digest, known: known || now.fresh}, &now, nil
 }
 
 // bundle is what there is of what the pod refers to. It is not ok before that is known.

@@ -116,6 +116,7 @@ func TestAGuestIsSentWhatItsPodRefersTo(t *testing.T) {
 	g.Follow(pod, &booting)
 	g.Follow(pod, vm)
 	first := box.await(t, 1)
+	require.Zero(t, box.asked, "a guest that has just booted has nothing yet")
 	require.Equal(t, types.UID("u-1"), first.UID)
 	require.Equal(t, []string{"192.0.2.1"}, first.HostIPs)
 	require.Len(t, first.Secrets, 1, "what the pod does not refer to is not for its guest")

@@ -70,9 +70,14 @@ func (g *Guests) routeTo(vm *portlayer.VM, at address) *route {
 		}
 		r.transport.CloseIdleConnections()
 	}
-	r := &route{address: at, transport: newTransport(g.config.Authority, vm.VMName, at.sha256)}
+	r := g.newRoute(vm, at)
 	g.routes[uid] = r
 	return r
+}
+
+// newRoute is a route of its own to the guest that listens at an address.
+func (g *Guests) newRoute(vm *portlayer.VM, at address) *route {
+	return &route{address: at, transport: newTransport(g.config.Authority, vm.VMName, at.sha256)}
 }
 
 // addressOf is where the VM's guest listens.
