@@ -287,8 +287,8 @@ func (c *cache) lose(e *entry, id portlayer.ID) {
 
 // podOf is the pod that the VM was made for, or as much as its identity tells.
 func podOf(vm *portlayer.VM) *corev1.Pod {
-	if vm.Pod != nil && string(vm.Pod.UID) == vm.UID {
-		return vm.Pod
+	if pod := vm.Pod(); pod != nil && string(pod.UID) == vm.UID {
+		return pod
 	}
 	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: vm.Namespace, Name: vm.Name, UID: types.UID(vm.UID)}}
 }

@@ -49,9 +49,16 @@ type VM struct {
 	Outside   bool               // somebody moved it out of the virtual container host's folder
 	ToolsUp   bool               // the guest can be asked to shut down
 	IP        string             // the guest's first address, "" while it has none
-	Pod       *corev1.Pod        // as it was when the VM was made; nil if it cannot be read
+	Payload   string             // the pod as it was when the VM was made, as contract.KeyPod has it; see Pod
 	Status    *contract.Status   // what the guest last reported; nil before its first report
 	Endpoint  *contract.Endpoint // where the guest listens; nil before it does
+}
+
+// Pod returns the pod as it was when the VM was made, or nil if that cannot be read. It decodes it each time: few want to
+// know, and VMs are many.
+func (vm *VM) Pod() *corev1.Pod {
+	pod, _ := contract.DecodePod(vm.Payload)
+	return pod
 }
 
 // Spec is the VM to make for a pod.

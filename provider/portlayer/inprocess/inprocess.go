@@ -72,9 +72,7 @@ func (h *Host) Create(_ context.Context, spec portlayer.Spec) (portlayer.ID, err
 	vm := portlayer.VM{
 		ID: portlayer.ID(fmt.Sprintf("vm-%d", h.made)), Identity: spec.Identity,
 		VMName: spec.Machine.VMName, GuestName: config.AlternateGuestName, State: portlayer.Off,
-	}
-	if pod, err := contract.DecodePod(spec.Machine.Extra[contract.KeyPod]); err == nil {
-		vm.Pod = pod
+		Payload: spec.Machine.Extra[contract.KeyPod],
 	}
 	h.put(vm)
 	return vm.ID, nil

@@ -56,8 +56,9 @@ var rules = []struct {
 		require.Equal(t, portlayer.Off, vm.State)
 		require.Equal(t, spec.Identity, vm.Identity)
 		require.Equal(t, spec.Machine.VMName, vm.VMName)
-		require.NotNil(t, vm.Pod)
-		require.Equal(t, types.UID("uid-1"), vm.Pod.UID)
+		pod := vm.Pod()
+		require.NotNil(t, pod)
+		require.Equal(t, types.UID("uid-1"), pod.UID)
 		require.Nil(t, vm.Status)
 	}},
 	{"a pod has one VM: a second create finds the first", func(t *testing.T, p portlayer.Portlayer, w *Watcher) {

@@ -3,12 +3,12 @@
 package vcenter
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
 	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
-	corev1 "k8s.io/api/core/v1"
 
 	"wolfpack/guest/contract"
 	"wolfpack/provider/portlayer"
@@ -39,8 +39,9 @@ type record struct {
 	power               types.VirtualMachinePowerState
 	connection          types.VirtualMachineConnectionState
 	tools               types.VirtualMachineToolsRunningStatus
-	extra               map[string]string
-	pod                 *corev1.Pod // what contract.KeyPod says, once it was asked for; nil before
+	extra               map[string]string  // of the keys that are kept
+	status              *contract.Status   // what contract.KeyStatus says; nil if there is none that can be read
+	endpoint            *contract.Endpoint // likewise
 	pool                reference
 	parent              reference // the folder that it is in
 	cpus, memoryMB      int32
@@ -59,11 +60,6 @@ func (r *record) isPodOf(name string) bool {
 
 // apply takes one change of a property. vCenter may send an extraConfig of one key alone, as an indexed path.
 func (r *record) apply(change types.PropertyChange) {
-	defer func(before string) {
-		if r.extra[contract.KeyPod] != before {
-			r.pod = nil
-		}
-	}(r.extra[contract.KeyPod])
 	var field mo.Field
 	if field.FromString(change.Name) && field.Path == "config.extraConfig" && field.Key != nil {
 		r.applyOption(field.Key, change)
@@ -95,7 +91,7 @@ func (r *record) apply(change types.PropertyChange) {
 		r.memoryMB, _ = change.Val.(int32)
 	case "config.extraConfig":
 		options, _ := change.Val.(types.ArrayOfOptionValue)
-		r.extra = make(map[string]string, len(options.OptionValue))
+		r.extra, r.status, r.endpoint = make(map[string]string, len(kept)), nil, nil
 		for _, option := range options.OptionValue {
 			r.set(option.GetOptionValue())
 		}
@@ -112,22 +108,42 @@ func (r *record) applyOption(key any, change types.PropertyChange) {
 	case *types.OptionValue:
 		r.set(value)
 	case nil:
-		if name, ok := key.(string); ok {
+		switch name, _ := key.(string); name {
+		case contract.KeyStatus:
+			r.status = nil
+		case contract.KeyEndpoint:
+			r.endpoint = nil
+		default:
 			delete(r.extra, name)
 		}
 	}
 }
 
-// set keeps what is ours: the identity and the guest contract.
+// kept are the keys whose values are kept as they are: the identity, and the pod. There may be thousands of VMs.
+var kept = []string{vch.KeyNamespace, vch.KeyName, vch.KeyUID, vch.KeyVCH, vch.KeyCluster, vch.KeySpecHash, contract.KeyPod}
+
+// set takes what is ours: the identity and the guest contract. What the guest wrote and cannot be read counts as not
+// written: a guest must not be able to stop the watch.
 func (r *record) set(option *types.OptionValue) {
 	value, ok := option.Value.(string)
-	if ok && (strings.HasPrefix(option.Key, "wolfpack.") || strings.HasPrefix(option.Key, "guestinfo.wolfpack.")) {
+	switch {
+	case !ok:
+	case option.Key == contract.KeyStatus:
+		r.status = nil
+		if status, err := contract.DecodeStatus(value); err == nil {
+			r.status = &status
+		}
+	case option.Key == contract.KeyEndpoint:
+		r.endpoint = nil
+		if endpoint, err := contract.DecodeEndpoint(value); err == nil {
+			r.endpoint = &endpoint
+		}
+	case slices.Contains(kept, option.Key):
 		r.extra[option.Key] = value
 	}
 }
 
 // vm is the record as a portlayer.VM of the virtual container host with that folder. It is not ok if it is no pod VM of it.
-// What the guest wrote and cannot be read counts as not written: a guest must not be able to stop the watch.
 func (r *record) vm(id portlayer.ID, vchName string, folder reference) (_ portlayer.VM, ok bool) {
 	if !r.isPodOf(vchName) {
 		return portlayer.VM{}, false
@@ -148,16 +164,9 @@ func (r *record) vm(id portlayer.ID, vchName string, folder reference) (_ portla
 		Outside:   r.parent != reference{} && r.parent != folder,
 		ToolsUp:   r.tools == types.VirtualMachineToolsRunningStatusGuestToolsRunning,
 		IP:        r.ip,
-	}
-	if r.pod == nil {
-		r.pod, _ = contract.DecodePod(r.extra[contract.KeyPod]) // a VM of a pod that cannot be read has an identity all the same
-	}
-	vm.Pod = r.pod
-	if status, err := contract.DecodeStatus(r.extra[contract.KeyStatus]); err == nil {
-		vm.Status = &status
-	}
-	if endpoint, err := contract.DecodeEndpoint(r.extra[contract.KeyEndpoint]); err == nil {
-		vm.Endpoint = &endpoint
+		Payload:   r.extra[contract.KeyPod],
+		Status:    r.status,
+		Endpoint:  r.endpoint,
 	}
 	return vm, true
 }
