@@ -9,17 +9,23 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/client-go/util/workqueue"
 )
 
-// settling is how long the news that a pod waits for its VM may wait for better news: most VMs of many that are made at
-// once have started by then, and the API server is spared half of its work.
-const settling = 250 * time.Millisecond
+const (
+	// settling is how long the news that a pod waits for its VM may wait for better news: a VM has often started by then, and
+	// the API server is spared half of its work.
+	settling = 250 * time.Millisecond
+	// trickle is how many such news are told a second. Of very many pods at once most have run by the time of their turn.
+	trickle = 20
+)
 
 // notices hands changed pods to Virtual Kubelet, whose callback may block for seconds, off everybody else's path. Several
 // changes of one pod become one notice.
 type notices struct {
-	queue workqueue.TypedDelayingInterface[types.UID]
+	queue workqueue.TypedInterface[types.UID]
+	later workqueue.TypedDelayingInterface[types.UID] // of those that wait for better news
 
 	mu       sync.Mutex // guards all below
 	callback func(*corev1.Pod)
@@ -27,7 +33,11 @@ type notices struct {
 }
 
 func newNotices() *notices {
-	return &notices{queue: workqueue.NewTypedDelayingQueue[types.UID](), since: map[types.UID]time.Time{}}
+	return &notices{
+		queue: workqueue.NewTyped[types.UID](),
+		later: workqueue.NewTypedDelayingQueue[types.UID](),
+		since: map[types.UID]time.Time{},
+	}
 }
 
 // to sets who is told.
@@ -41,7 +51,7 @@ func (n *notices) to(callback func(*corev1.Pod)) {
 func (n *notices) add(uid types.UID) { n.addSince(uid, time.Now()) }
 
 // addLater is add for what is not urgent, and not measured.
-func (n *notices) addLater(uid types.UID) { n.queue.AddAfter(uid, settling) }
+func (n *notices) addLater(uid types.UID) { n.later.AddAfter(uid, settling) }
 
 // addSince is add for a change that was learnt of before.
 func (n *notices) addSince(uid types.UID, since time.Time) {
@@ -58,6 +68,26 @@ func (n *notices) waiting() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return len(n.since)
+}
+
+// ripen adds what may wait when it has waited, if it is still news by then, until ctx ends.
+func (n *notices) ripen(ctx context.Context, news func(types.UID) bool) {
+	defer context.AfterFunc(ctx, n.later.ShutDown)()
+	limit := flowcontrol.NewTokenBucketRateLimiter(trickle, trickle)
+	for {
+		uid, closed := n.later.Get()
+		if closed {
+			return
+		}
+		n.later.Done(uid)
+		if !news(uid) {
+			continue
+		}
+		if limit.Wait(ctx) != nil {
+			return
+		}
+		n.queue.Add(uid)
+	}
 }
 
 // run calls deliver for each notice, with whoever is told, and then delivered with the time of the change, until ctx ends.

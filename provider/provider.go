@@ -104,6 +104,7 @@ func (p *Provider) Run(ctx context.Context) error {
 	var group sync.WaitGroup
 	defer p.config.Metrics.Collect(p.snapshot)()
 	group.Go(func() { p.notices.run(ctx, p.notify, p.config.Metrics.StatusDelivered) })
+	group.Go(func() { p.notices.ripen(ctx, func(uid types.UID) bool { return p.news(uid) != nil }) })
 	group.Go(func() { p.reconcile(ctx) })
 	group.Go(func() { p.config.Guests.Run(ctx, p.queues.add) })
 	watch := make(chan error, 1)
@@ -225,10 +226,13 @@ func (p *Provider) lookup(namespace, name string) (entry, bool) {
 }
 
 // render is the pod as Virtual Kubelet shall see it: the API server's metadata and spec, our status.
-func (p *Provider) render(e entry) *corev1.Pod {
-	pod := p.current(e.pod).DeepCopy()
-	pod.Status = status(pod, e, p.config.HostIP)
-	return pod
+func (p *Provider) render(e entry) *corev1.Pod { return p.view(e).DeepCopy() }
+
+// view is render for who changes nothing of what the pod leads to, which is the lister's.
+func (p *Provider) view(e entry) *corev1.Pod {
+	pod := *p.current(e.pod)
+	pod.Status = status(&pod, e, p.config.HostIP)
+	return &pod
 }
 
 // current is the pod as the API server has it now, as far as the lister knows, or else as it was last seen.
@@ -239,18 +243,28 @@ func (p *Provider) current(pod *corev1.Pod) *corev1.Pod {
 	return pod
 }
 
-// notify tells Virtual Kubelet of one pod, unless it would hear what it was told last and the API server has. It would write
-// that once more, since it compares resource versions too.
+// notify tells Virtual Kubelet of one pod, if there is news of it.
 func (p *Provider) notify(uid types.UID, callback func(*corev1.Pod)) {
+	if pod := p.news(uid); pod != nil {
+		told := pod.Status // Virtual Kubelet makes a copy of its own
+		p.cache.tell(uid, &told)
+		callback(pod)
+	}
+}
+
+// news is what Virtual Kubelet shall hear of a pod, or nil if it was told that last and the API server has it. It would write
+// that once more, since it compares resource versions too. The spec, which it has, is left out: it would keep it for as long
+// as there is the pod, and compare it each time.
+func (p *Provider) news(uid types.UID) *corev1.Pod {
 	entry, ok := p.cache.get(uid)
 	if !ok {
-		return
+		return nil
 	}
-	pod := p.render(entry)
-	current, err := p.config.Pods.Pods(pod.Namespace).Get(pod.Name)
-	if err == nil && entry.told != nil && equality.Semantic.DeepEqual(*entry.told, pod.Status) && equality.Semantic.DeepEqual(current.Status, pod.Status) {
-		return
+	pod := p.view(entry)
+	pod.Spec = corev1.PodSpec{}
+	stored, err := p.config.Pods.Pods(pod.Namespace).Get(pod.Name)
+	if err == nil && entry.told != nil && equality.Semantic.DeepEqual(*entry.told, pod.Status) && equality.Semantic.DeepEqual(stored.Status, pod.Status) {
+		return nil
 	}
-	p.cache.tell(uid, pod.Status.DeepCopy())
-	callback(pod)
+	return pod
 }

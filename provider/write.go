@@ -6,6 +6,7 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -13,8 +14,9 @@ import (
 // that it was told of some time ago, with the resource version of now: what others have made of labels, annotations and
 // finalizers in between would be undone, and no conflict would tell.
 func (o orderlyPods) UpdateStatus(ctx context.Context, pod *corev1.Pod, options metav1.UpdateOptions) (*corev1.Pod, error) {
-	if e, ok := o.provider.cache.get(pod.UID); ok {
-		pod = o.provider.render(e)
+	e, ok := o.provider.cache.get(pod.UID)
+	if !ok {
+		return nil, apierrors.NewNotFound(corev1.Resource("pods"), pod.Name) // it is gone from here, and so from the API
 	}
-	return o.PodInterface.UpdateStatus(ctx, pod, options)
+	return o.PodInterface.UpdateStatus(ctx, o.provider.view(e), options)
 }
