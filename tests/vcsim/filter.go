@@ -25,7 +25,17 @@ type filter struct {
 	left    []types.ManagedObjectReference        // members that are gone, and that the client was told of
 	changed map[types.ManagedObjectReference]paths
 	order   []types.ManagedObjectReference // of changed, as they came
+	places  map[types.ManagedObjectReference]place
 }
+
+// place is where a VM was found to be when it was last looked for, if nothing has happened to it since.
+type place int
+
+const (
+	looking place = iota // it is being looked for
+	inside
+	outside
+)
 
 // paths are changed property paths of an object, with how they changed last.
 type paths map[string]types.PropertyChangeOp
@@ -35,11 +45,18 @@ func newFilter(ref types.ManagedObjectReference, spec types.PropertyFilterSpec) 
 		ref: ref, spec: spec, stale: true,
 		members: make(map[types.ManagedObjectReference]bool),
 		changed: make(map[types.ManagedObjectReference]paths),
+		places:  make(map[types.ManagedObjectReference]place),
 	}
 }
 
 // put notes a new object, or one in a new place, and reports whether it matters.
 func (f *filter) put(obj mo.Reference) bool {
+	switch obj.Reference().Type {
+	case "VirtualMachine":
+		delete(f.places, obj.Reference())
+	case "Folder", "ResourcePool":
+		clear(f.places) // of what is in it
+	}
 	if !f.selects(obj.Reference(), obj) {
 		return false
 	}
@@ -52,6 +69,7 @@ func (f *filter) put(obj mo.Reference) bool {
 // update notes changes of an object and reports whether they matter.
 func (f *filter) update(obj mo.Reference, changes []types.PropertyChange) bool {
 	ref := obj.Reference()
+	delete(f.places, ref)
 	if f.isRoot(ref) && f.traverses() {
 		f.stale = true
 	}
@@ -84,6 +102,7 @@ func (f *filter) change(obj mo.Reference, changes []types.PropertyChange) bool {
 // leave notes that an object is gone and reports whether it matters.
 func (f *filter) leave(ref types.ManagedObjectReference) bool {
 	told := f.members[ref]
+	delete(f.places, ref)
 	delete(f.members, ref)
 	delete(f.changed, ref)
 	if told {
@@ -217,7 +236,7 @@ func (f *filter) refresh(
 	if fault != nil {
 		return nil, nil, fault
 	}
-	found = slices.DeleteFunc(found, func(ref types.ManagedObjectReference) bool { return f.movedOut(ctx, ref) })
+	found = slices.DeleteFunc(found, func(ref types.ManagedObjectReference) bool { return f.isOutside(ctx, feed, ref) })
 	fresh, gone := f.compare(feed, found)
 	for _, ref := range fresh {
 		content, fault := feed.retrieve(ctx, pc, types.PropertyFilterSpec{ObjectSet: []types.ObjectSpec{{Obj: ref}}, PropSet: f.spec.PropSet})
@@ -309,9 +328,7 @@ func (s *selection) pass(ref types.ManagedObjectReference, t *types.TraversalSpe
 		return nil
 	}
 	s.passed[passage{ref, t}] = true
-	content, fault := s.feed.retrieve(s.ctx, s.pc, types.PropertyFilterSpec{
-		ObjectSet: []types.ObjectSpec{{Obj: ref}}, PropSet: []types.PropertySpec{{Type: ref.Type, PathSet: []string{t.Path}}},
-	})
+	content, fault := s.read(ref, object, t.Path)
 	if fault != nil || len(content) == 0 || len(content[0].PropSet) == 0 {
 		return fault
 	}
@@ -330,6 +347,32 @@ func (s *selection) pass(ref types.ManagedObjectReference, t *types.TraversalSpe
 	return nil
 }
 
+// read reads where a property of an object leads. Of what may lead to thousands of VMs it copies the references alone, which
+// the simulator would write as XML and read again.
+func (s *selection) read(ref types.ManagedObjectReference, object mo.Reference, path string) ([]types.ObjectContent, types.BaseMethodFault) {
+	var refs *[]types.ManagedObjectReference
+	switch o := object.(type) {
+	case *simulator.ContainerView:
+		if path == "view" {
+			refs = &o.View
+		}
+	case *simulator.ResourcePool:
+		if path == "vm" {
+			refs = &o.Vm
+		}
+	}
+	if refs == nil {
+		return s.feed.retrieve(s.ctx, s.pc, types.PropertyFilterSpec{
+			ObjectSet: []types.ObjectSpec{{Obj: ref}}, PropSet: []types.PropertySpec{{Type: ref.Type, PathSet: []string{path}}},
+		})
+	}
+	var value types.ArrayOfManagedObjectReference
+	s.ctx.WithLock(ref, func() { value.ManagedObjectReference = slices.Clone(*refs) })
+	content := []types.ObjectContent{{Obj: ref, PropSet: []types.DynamicProperty{{Name: path, Val: value}}}}
+	s.feed.hide(s.ctx, content)
+	return content, nil
+}
+
 // wanted says whether the filter has properties for the object.
 func (s *selection) wanted(ref types.ManagedObjectReference) bool {
 	for _, set := range s.filter.spec.PropSet {
@@ -339,6 +382,27 @@ func (s *selection) wanted(ref types.ManagedObjectReference) bool {
 	}
 	object := s.ctx.Session.Get(ref)
 	return object != nil && s.filter.selects(ref, object)
+}
+
+// isOutside is movedOut for an object that is looked for again and again.
+func (f *filter) isOutside(ctx *simulator.Context, feed *feed, ref types.ManagedObjectReference) bool {
+	feed.mu.Lock()
+	known, ok := f.places[ref]
+	f.places[ref] = known
+	feed.mu.Unlock()
+	if ok && known != looking {
+		return known == outside
+	}
+	found := inside
+	if f.movedOut(ctx, ref) {
+		found = outside
+	}
+	feed.mu.Lock()
+	defer feed.mu.Unlock()
+	if _, ok := f.places[ref]; ok { // else something has happened to it meanwhile
+		f.places[ref] = found
+	}
+	return found == outside
 }
 
 // movedOut reports whether the filter selects the VM only by a view over a folder that it was moved out of: the simulator's
