@@ -234,9 +234,14 @@ func (s *setting) journal(ctx context.Context, since uint64) (vcsim.Journaled, e
 	return journal, json.NewDecoder(response.Body).Decode(&journal)
 }
 
-// usages are what each part of the lab has used.
+// usages are what each part of the lab has used, and this program.
 func (s *setting) usages() (map[string]usage, error) {
 	used := map[string]usage{}
+	own, err := usageOf(os.Getpid())
+	if err != nil {
+		return nil, err
+	}
+	used["bench"] = own
 	for name, pid := range s.info.Pids {
 		u, err := usageOf(pid)
 		if err != nil {
