@@ -78,14 +78,20 @@ func (s *Server) substitute(ctx *simulator.Context, client context.Context, meth
 		if f, ok := ctx.Session.Get(method.This).(*simulator.PropertyFilter); ok {
 			return &filterMethods{f, s.feeds}
 		}
-	case "RetrieveProperties", "RetrievePropertiesEx", "ContinueRetrievePropertiesEx":
-		if pc, ok := ctx.Session.Get(method.This).(*simulator.PropertyCollector); ok && s.faults.haveStates() {
-			return &retriever{pc, s.hide}
+	case "RetrieveProperties", "RetrievePropertiesEx", "ContinueRetrievePropertiesEx", "CancelRetrievePropertiesEx":
+		if pc, ok := ctx.Session.Get(method.This).(*simulator.PropertyCollector); ok {
+			return &retriever{pc, &s.pages, s.hide}
 		}
 	case "Logout":
-		s.feeds.remove(func(f *feed) bool { return f.session == ctx.Session.Key })
+		s.endSession(ctx.Session.Key)
 	}
 	return nil
+}
+
+// endSession forgets what lives in a session that is over.
+func (s *Server) endSession(key string) {
+	s.feeds.remove(func(f *feed) bool { return f.session == key })
+	s.pages.forget(key)
 }
 
 // requests are the contexts of the HTTP requests being served. The simulator hands out no more of a request than its

@@ -193,7 +193,7 @@ func (x *exchange) strike(ctx *simulator.Context, method *simulator.Method) bool
 	f := x.effect()
 	switch f.Do {
 	case DoExpire:
-		x.server.feeds.remove(func(feed *feed) bool { return feed.session == ctx.Session.Key })
+		x.server.endSession(ctx.Session.Key)
 		ctx.Map.SessionManager().Logout(ctx, nil)
 		x.answer.giveFault(f.Name, &types.NotAuthenticated{NoPermission: types.NoPermission{Object: &method.This, PrivilegeId: "System.View"}})
 	case DoTaskFault, DoTaskStuck, DoFill:

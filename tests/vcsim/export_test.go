@@ -8,3 +8,10 @@ func (s *Server) Requests() int {
 	defer s.requests.mu.Unlock()
 	return len(s.requests.context)
 }
+
+// Pages returns how many reads have more pages.
+func (s *Server) Pages() int {
+	s.pages.mu.Lock()
+	defer s.pages.mu.Unlock()
+	return len(s.pages.rest)
+}

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package vcsim is the vCenter stand-in: govmomi's simulator, made to behave like a real vCenter where that matters here.
-// On top of the simulator it shows real guest full names (names.go), verifies user, password and certificate, keeps a VM
-// that is being made away from watchers until it is complete (creation.go), tells watchers of changes fast enough for many
-// VMs (collector.go), and runs simulated guests that speak the guest contract (guests.go). It keeps a journal of requests
-// (journal.go), and makes them go wrong by rules (fault.go). It does so through the simulator's extension points: listeners
-// on its registry, its hook before each call, and the HTTP handler around it.
+// On top of the simulator it shows real guest full names (names.go), verifies user, password and certificate, keeps a
+// VM that is being made away from watchers until it is complete (creation.go), tells watchers of changes fast enough
+// for many VMs (collector.go), reads thousands of them page by page in a time that grows with their number alone
+// (pages.go), and runs simulated guests that speak the guest contract (guests.go). It keeps a journal of requests
+// (journal.go), and makes them go wrong by rules (fault.go). It does so through the simulator's extension points:
+// listeners on its registry, its hook before each call, and the HTTP handler around it.
 //
 // A process may run any number of servers at once, and all methods of a Server may be called by several goroutines. What
 // the simulator keeps in package variables is shared by all of them: simulator.Trace, TraceFile, TaskDelay, StatusSDK and
@@ -111,6 +112,7 @@ type Server struct {
 	stuck    atomic.Int64 // tasks made that never end
 	requests requests
 	feeds    *feeds
+	pages    pages
 
 	ctx   context.Context // ends at Close
 	stop  context.CancelFunc
