@@ -22,7 +22,7 @@ func (v *VM) Describe() telemetry.VM {
 	}
 	// Of a guest id other than otherGuest and otherGuest64 vCenter shows the name of that id, and VIC's is only the alternate
 	// one. Some servers show the id itself.
-	vm.GuestName = cmp.Or(v.FullName, v.AlternateName)
+	vm.GuestName = cmp.Or(strings.TrimSpace(v.FullName), strings.TrimSpace(v.AlternateName))
 	for _, text := range []string{v.FullName, v.AlternateName} {
 		name, err := guest.Parse(text)
 		if err != nil {
@@ -35,7 +35,7 @@ func (v *VM) Describe() telemetry.VM {
 		vm.GuestName, vm.OS, vm.Version, vm.Build, vm.Commit = text, name.OS, name.Version, name.Build, name.Commit
 		return vm
 	}
-	if strings.TrimSpace(vm.GuestName) == "" {
+	if vm.GuestName == "" {
 		vm.Kind = telemetry.Unclassified
 	}
 	return vm

@@ -163,7 +163,7 @@ func (f *Fold) problems() []telemetry.Problem {
 	problems := []telemetry.Problem{}
 	for _, fault := range slices.Sorted(maps.Keys(f.missing)) {
 		l := f.missing[fault]
-		message := fmt.Sprintf("%d objects cannot be read whole (%s), such as %s", l.count, fault, l.example)
+		message := fmt.Sprintf("objects that cannot be read whole (%s): %d, such as %s", fault, l.count, l.example)
 		if fault == "NoPermission" {
 			message += "; give the user the role Read-only on the inventory's root folder, propagated to its children"
 		}
