@@ -27,6 +27,7 @@ type Lifetime struct {
 	FalseRemoved int        `json:"falseRemoved"` // events that told of a removal of a VM that is still there
 	Inferred     int        `json:"inferred"`     // removed VMs that are taken for container VMs by their name alone
 	Unclassified int        `json:"unclassified"` // removed VMs of which nobody knows what they were
+	Vanished     int        `json:"vanished"`     // VMs that are gone though no event told of it; they count in Exposure only
 	Clamped      int        `json:"clamped"`      // lives that ended before they began, which count as 0 seconds
 }
 
