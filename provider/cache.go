@@ -4,6 +4,7 @@ package provider
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -95,8 +96,16 @@ func (c *cache) all() []entry {
 	return all
 }
 
-// want takes a pod that shall run, or a newer version of it.
-func (c *cache) want(pod *corev1.Pod) { c.update(pod.UID, true, func(e *entry) { e.pod = pod }) }
+// want takes a pod that shall run, or a newer version of it. The first time it returns those of its name that were there before.
+func (c *cache) want(pod *corev1.Pod) (earlier []entry) {
+	if _, known := c.get(pod.UID); !known {
+		earlier = slices.DeleteFunc(c.all(), func(e entry) bool {
+			return e.pod.Namespace != pod.Namespace || e.pod.Name != pod.Name || e.deleting()
+		})
+	}
+	c.update(pod.UID, true, func(e *entry) { e.pod = pod })
+	return earlier
+}
 
 // remove says that the pod must be off by deadline. It returns false if the pod is not known. A deadline only ever comes
 // nearer.

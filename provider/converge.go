@@ -115,7 +115,8 @@ func (p *Provider) act(ctx context.Context, e entry) error {
 	case e.deleting():
 		return p.delete(ctx, e)
 	case !p.listed(e.pod):
-		return nil // an orphan, for removeOrphans
+		p.suspect()
+		return nil
 	case p.ended(e):
 		return p.rest(ctx, e)
 	case e.needsVM() && hasRun(p.current(e.pod)):

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -66,6 +67,9 @@ type Provider struct {
 	notices *notices
 	synced  chan struct{} // closed when the first batch of the watch is in the cache
 	once    sync.Once     // closes synced
+
+	announced atomic.Bool   // the lister has the pods
+	suspicion chan struct{} // holds a value when a VM was seen without a pod
 }
 
 // New returns a provider that does nothing until Run.
@@ -92,6 +96,8 @@ func New(config Config) *Provider {
 		queues:  newQueues(),
 		notices: newNotices(),
 		synced:  make(chan struct{}),
+
+		suspicion: make(chan struct{}, 1),
 	}
 }
 
@@ -126,9 +132,13 @@ func (p *Provider) Run(ctx context.Context) error {
 // Kubelet create every pod again.
 func (p *Provider) Synced() <-chan struct{} { return p.synced }
 
-// CreatePod gives the pod a VM. It hands over to the pod's queue and is idempotent.
+// CreatePod gives the pod a VM. It hands over to the pod's queue and is idempotent. An earlier pod of the same name is gone:
+// Virtual Kubelet does not say so if it learns of both at once.
 func (p *Provider) CreatePod(_ context.Context, pod *corev1.Pod) error {
-	p.cache.want(pod)
+	for _, earlier := range p.cache.want(pod) {
+		p.cache.remove(earlier.pod.UID, deadline(earlier.pod, time.Now()), true)
+		p.queues.add(earlier.pod.UID)
+	}
 	p.notices.addLater(pod.UID)
 	p.queues.add(pod.UID)
 	return nil
@@ -195,8 +205,10 @@ func (p *Provider) NotifyPods(_ context.Context, notify func(*corev1.Pod)) { p.n
 
 // Announce tells Virtual Kubelet of every pod there is, and looks at each again. It is for when Virtual Kubelet has begun to
 // listen, and the lister has the pods: what changed while no provider ran, Virtual Kubelet would learn of at the next change
-// only; and a VM that a killed provider made and did not start looked like an orphan until now.
+// only; and a VM that a killed provider made and did not start looked like an orphan until now. Those that still do are soon
+// removed.
 func (p *Provider) Announce() {
+	p.announced.Store(true)
 	for _, e := range p.cache.all() {
 		p.notices.add(e.pod.UID)
 		p.queues.add(e.pod.UID)

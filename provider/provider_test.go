@@ -498,6 +498,37 @@ func TestAnEarlierPodOfTheSameNameIsNotThisOne(t *testing.T) {
 	require.NoError(t, err, "the pod of the same name stays")
 }
 
+// Virtual Kubelet looks only at the name of a pod that was deleted, and finds the new one.
+func TestTheVMOfAPodThatWasReplacedIsRemoved(t *testing.T) {
+	w := newWorld(t)
+	w.restart(func(c *Config) { c.Reconcile = time.Hour })
+	old := w.apply("u-1")
+	w.awaitPhase(old.UID, corev1.PodRunning)
+	require.NoError(t, w.client.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("pods"), "shop", "web"))
+	require.NoError(t, w.lister.Delete(old))
+	current := w.apply("u-2")
+	w.awaitPhase(current.UID, corev1.PodRunning)
+	w.awaitThat("the VM of the earlier pod is removed", func() bool {
+		vms := w.host.VMs()
+		return len(vms) == 1 && vms[0].UID == "u-2"
+	})
+	w.settled()
+	_, err := w.client.CoreV1().Pods("shop").Get(t.Context(), "web", metav1.GetOptions{})
+	require.NoError(t, err, "the pod of the same name stays")
+}
+
+func TestAVMWithoutAPodIsSoonRemovedAfterAStart(t *testing.T) {
+	w := newWorld(t)
+	pod := w.apply("u-1")
+	w.awaitPhase(pod.UID, corev1.PodRunning)
+	w.stop()
+	require.NoError(t, w.client.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("pods"), "shop", "web"))
+	require.NoError(t, w.lister.Delete(pod))
+	w.restart(func(c *Config) { c.Reconcile = time.Hour })
+	w.Announce()
+	w.awaitThat("the VM is removed", func() bool { return len(w.host.VMs()) == 0 })
+}
+
 func TestAVMWithoutAPodIsRemoved(t *testing.T) {
 	w := newWorld(t)
 	pod := w.apply("u-1")

@@ -16,19 +16,50 @@ import (
 	"wolfpack/provider/portlayer"
 )
 
-// reconcile compares VMs with pods from time to time, for what no event tells.
+// secondLook is how soon a VM is looked at again that seems to have no pod.
+const secondLook = time.Second
+
+// reconcile compares VMs with pods from time to time, for what no event tells, and soon when a VM is seen without a pod.
 func (p *Provider) reconcile(ctx context.Context) {
-	strikes := map[types.UID]bool{}
-	ticker := time.NewTicker(p.config.Reconcile)
-	defer ticker.Stop()
+	soon := min(secondLook, p.config.Reconcile)
+	due := time.Now().Add(p.config.Reconcile)
+	timer := time.NewTimer(p.config.Reconcile)
+	defer timer.Stop()
+	in := func(wait time.Duration) {
+		due = time.Now().Add(wait)
+		timer.Reset(wait)
+	}
+	var last map[types.UID]bool
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
-			strikes = p.strike(ctx, strikes)
+		case <-p.suspicion:
+			if time.Until(due) > soon {
+				in(soon)
+			}
+		case <-timer.C:
+			strikes := p.strike(ctx, last)
 			p.remind()
+			in(p.config.Reconcile)
+			for uid := range strikes {
+				if !last[uid] {
+					in(soon)
+				}
+			}
+			last = strikes
 		}
+	}
+}
+
+// suspect has VMs compared with pods soon, if the lister has the pods.
+func (p *Provider) suspect() {
+	if !p.announced.Load() {
+		return
+	}
+	select {
+	case p.suspicion <- struct{}{}:
+	default:
 	}
 }
 
