@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"testing"
 	"time"
@@ -36,7 +37,12 @@ import (
 // patience is how long a test waits for what must come. It is generous: worlds share the machine.
 const patience = 2 * time.Minute
 
+// thrift is how much garbage a process of a world leaves before it collects it, in percent of the rest: most of them are gone
+// before that, and there are many.
+const thrift = 400
+
 func TestMain(m *testing.M) {
+	debug.SetGCPercent(thrift)
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard) // hundreds of worlds would say more than anybody reads
 	// Virtual Kubelet's tracing starts this one when it is loaded, and never ends it.

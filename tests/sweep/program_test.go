@@ -63,7 +63,7 @@ func (p *program) start() error {
 		},
 		Env: []string{
 			"GOVC_URL=" + c.URL, "GOVC_USERNAME=" + c.Username, "GOVC_PASSWORD=" + c.Password, "GOVC_TLS_CA_CERTS=" + c.CACerts,
-			"KUBECONFIG=" + p.kubeconfig,
+			"KUBECONFIG=" + p.kubeconfig, fmt.Sprintf("GOGC=%d", thrift),
 		},
 		Log:    filepath.Join(filepath.Dir(p.kubeconfig), fmt.Sprintf("life-%d.log", len(p.lives)+1)),
 		Output: l.takesPods,
