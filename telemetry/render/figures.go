@@ -4,7 +4,6 @@ package render
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 
@@ -167,19 +166,3 @@ func present(r *telemetry.Report, name string) bool {
 
 // hostStates are the connection states of a host.
 var hostStates = []string{"connected", "disconnected", "notResponding"}
-
-// changes are the words whose count differs between two tallies, with the difference, the largest first.
-func changes(now, then tally) []share {
-	var list []share
-	words := maps.Clone(now)
-	maps.Copy(words, then)
-	for word := range words {
-		if d := now[word] - then[word]; d != 0 {
-			list = append(list, share{word, d})
-		}
-	}
-	slices.SortFunc(list, func(a, b share) int {
-		return cmp.Or(max(b.Count, -b.Count)-max(a.Count, -a.Count), strings.Compare(a.Word, b.Word))
-	})
-	return list
-}

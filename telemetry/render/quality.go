@@ -28,8 +28,14 @@ func cost(q telemetry.Quality) string {
 // doubts say what the numbers lack, the most important first.
 func doubts(r *telemetry.Report) []string {
 	q := r.Quality
-	texts := some(q.Missing, "object not wholly readable", "objects not wholly readable")
-	texts = append(texts, some(q.Unclassified, "VM without a guest name", "VMs without a guest name")...)
+	var texts []string
+	add := func(n int, one, many string) {
+		if n > 0 {
+			texts = append(texts, count(n, one, many))
+		}
+	}
+	add(q.Missing, "object not wholly readable", "objects not wholly readable")
+	add(q.Unclassified, "VM without a guest name", "VMs without a guest name")
 	t := r.Lifetime
 	if t == nil {
 		return texts
@@ -39,19 +45,12 @@ func doubts(r *telemetry.Report) []string {
 	} else {
 		texts = append(texts, "no events")
 	}
-	for _, d := range []struct {
-		n         int
-		one, many string
-	}{
-		{t.Unclassified, "removed VM of unknown kind", "removed VMs of unknown kind"},
-		{t.Inferred, "removed VM known by name alone", "removed VMs known by name alone"},
-		{t.Truncated, "life without a known beginning", "lives without a known beginning"},
-		{t.Stitched, "VM registered again", "VMs registered again"},
-		{t.FalseRemoved, "removal told of that was none", "removals told of that were none"},
-		{t.Clamped, "life that ended before it began", "lives that ended before they began"},
-	} {
-		texts = append(texts, some(d.n, d.one, d.many)...)
-	}
+	add(t.Unclassified, "removed VM of unknown kind", "removed VMs of unknown kind")
+	add(t.Inferred, "removed VM known by name alone", "removed VMs known by name alone")
+	add(t.Truncated, "life without a known beginning", "lives without a known beginning")
+	add(t.Stitched, "VM registered again", "VMs registered again")
+	add(t.FalseRemoved, "removal told of that was none", "removals told of that were none")
+	add(t.Clamped, "life that ended before it began", "lives that ended before they began")
 	return texts
 }
 
@@ -67,8 +66,8 @@ func problems(r *telemetry.Report) []telemetry.Problem {
 	return list
 }
 
-// problem is one in a line.
-func problem(p telemetry.Problem) string {
+// problemText is a problem in a line.
+func problemText(p telemetry.Problem) string {
 	text := short(p.Stage) + ": "
 	if p.Object != "" {
 		text += cut(p.Object, 2*maxName) + ": "

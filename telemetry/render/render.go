@@ -6,9 +6,11 @@
 //	json         the report as it is
 //	csv          one row for each host and VM; see Columns
 //	openmetrics  what Prometheus reads; see Names
+//	html         a page that needs nothing but itself: no network, no script
 //
 // All are pure: the same reports give the same bytes. Names come from whoever may name a VM, so none is trusted: control
-// characters and those that turn the direction of writing are shown as escapes, and a CSV cell never begins a formula.
+// characters and those that turn the direction of writing are shown as escapes, HTML is escaped for where it
+// stands, and a CSV cell never begins a formula.
 //
 // Nothing here changes a report, and all functions are safe for concurrent use.
 package render
@@ -32,10 +34,11 @@ const (
 	FormatJSON        Format = "json"
 	FormatCSV         Format = "csv"
 	FormatOpenMetrics Format = "openmetrics"
+	FormatHTML        Format = "html"
 )
 
 // Formats are all of them, the default first.
-var Formats = []Format{FormatTable, FormatJSON, FormatCSV, FormatOpenMetrics}
+var Formats = []Format{FormatTable, FormatJSON, FormatCSV, FormatOpenMetrics, FormatHTML}
 
 // NeedsInventory says whether a format has a row for each VM, and thus needs a report with its Inventory.
 func (f Format) NeedsInventory() bool { return f == FormatCSV }
@@ -65,6 +68,8 @@ func Write(w io.Writer, f Format, report *telemetry.Report, earlier []*telemetry
 		return errs.Wrap(op, CSV(w, report))
 	case FormatOpenMetrics:
 		return errs.Wrap(op, OpenMetrics(w, report))
+	case FormatHTML:
+		return errs.Wrap(op, HTML(w, report, earlier))
 	default:
 		_, err := ParseFormat(string(f))
 		return err

@@ -67,7 +67,7 @@ func grid(b *strings.Builder, list []tile, compared bool) {
 	for i, row := range rows {
 		details := []string{"DETAILS"}
 		if i > 0 {
-			details = wrap(list[i-1].Details, max(tableWidth-indent, 40))
+			details = wrap(lines(list[i-1].Details), max(tableWidth-indent, 40))
 		}
 		line := ""
 		for j, width := range widths {
@@ -114,6 +114,6 @@ func footing(b *strings.Builder, report *telemetry.Report) {
 		if p.Partial {
 			mark = "!"
 		}
-		fmt.Fprintf(b, "  %s %s\n", mark, problem(p))
+		fmt.Fprintf(b, "  %s %s\n", mark, problemText(p))
 	}
 }

@@ -3,6 +3,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -54,6 +55,9 @@ func cut(text string, width int) string {
 	}
 	return cells.Truncate(text, width, "…")
 }
+
+// named returns a name, and says so if it is none.
+func named(name string) string { return cmp.Or(name, "(no name)") }
 
 // cells tells widths for a terminal that is not East Asian, whatever the environment says: the same report is the same text.
 var cells = &runewidth.Condition{StrictEmojiNeutral: true}
