@@ -77,7 +77,7 @@ func Take(ctx context.Context, client *vsphere.Client, options Options) (*teleme
 		return nil, errs.Wrap(op, fmt.Errorf("read the inventory of %s: %w", client.URL().Host, err))
 	}
 	report := fold.Report()
-	report.VCenter = target(client)
+	report.VCenter = VCenterOf(client)
 	var late []telemetry.Problem
 	report.Taken, late = now(ctx, client)
 	report.Quality.Problems = append(append(report.Quality.Problems, problems...), late...)
@@ -88,8 +88,8 @@ func Take(ctx context.Context, client *vsphere.Client, options Options) (*teleme
 	return report, nil
 }
 
-// target is metric 3, which comes with the first answer to any client.
-func target(client *vsphere.Client) telemetry.VCenter {
+// VCenterOf is metric 3, which comes with the first answer to any client.
+func VCenterOf(client *vsphere.Client) telemetry.VCenter {
 	about := client.ServiceContent.About
 	return telemetry.VCenter{
 		Name: client.URL().Host, FullName: about.FullName, Version: about.Version, Build: about.Build,

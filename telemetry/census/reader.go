@@ -164,7 +164,7 @@ func choose(fold *Fold, all []*Datacenter, wanted string, problems []telemetry.P
 	case len(problems) > 0:
 		return Ref{}, errs.New(op, errs.Unavailable, "look for datacenter %q: %s", wanted, problems[0].Message)
 	default:
-		return Ref{}, errs.New(op, errs.Invalid, "no datacenter %q; name one with --datacenter or GOVC_DATACENTER; there are: %s",
+		return Ref{}, errs.New(op, errs.Invalid, "no datacenter %q; name one with --datacenter; there are: %s",
 			wanted, strings.Join(paths, ", "))
 	}
 }

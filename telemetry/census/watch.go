@@ -69,7 +69,7 @@ func (w *Watch) Take(ctx context.Context) (*telemetry.Report, error) {
 		return nil, errs.Wrap("census.Watch", fmt.Errorf("watch the inventory of %s: %w", w.client.URL().Host, err))
 	}
 	report := w.report()
-	report.VCenter = target(w.client)
+	report.VCenter = VCenterOf(w.client)
 	var late []telemetry.Problem
 	report.Taken, late = now(ctx, w.client)
 	report.Quality.Problems = append(append(report.Quality.Problems, w.lacks...), late...)
