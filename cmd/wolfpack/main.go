@@ -20,7 +20,15 @@ func main() {
 	os.Exit(code)
 }
 
-// run is the program: its exit code is 0, or 1 with one message on stderr.
+// exitError is an error with an exit code of its own.
+type exitError struct {
+	code int
+	error
+}
+
+func (e *exitError) Unwrap() error { return e.error }
+
+// run is the program: its exit code is 0, or that of an exitError or else 1, with one message on stderr.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRootCommand()
 	root.SetArgs(args)
@@ -34,5 +42,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = fmt.Errorf("interrupted: %w", err)
 	}
 	_, _ = fmt.Fprintf(stderr, "wolfpack: %v\n", err)
+	var exit *exitError
+	if errors.As(err, &exit) {
+		return exit.code
+	}
 	return 1
 }

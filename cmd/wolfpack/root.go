@@ -25,8 +25,9 @@ const rootExamples = `  # a place for pods, on cluster C0, and the virtual node 
   wolfpack vch create web --compute C0 --datastore ssd
   wolfpack node --vch web --kubeconfig ~/.kube/config
 
-  # what there is
-  wolfpack vch ls`
+  # what there is, and how it is used
+  wolfpack vch ls
+  wolfpack telemetry report`
 
 // newRootCommand is the whole program. Each command is made by one function, in a file of its own.
 func newRootCommand() *cobra.Command {
@@ -42,6 +43,7 @@ func newRootCommand() *cobra.Command {
 	root.AddCommand(
 		newVCHCommand(),
 		newNodeCommand(),
+		newTelemetryCommand(),
 		newVersionCommand(),
 	)
 	return root
