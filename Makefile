@@ -27,7 +27,7 @@ help: ## show this help
 
 .PHONY: up
 up: build kube ## the main job: a lab with pods running as VMs, until Ctrl-C (ONCE=1: show it and end)
-	@bin/lab up --show --examples examples $(if $(ONCE),--once)
+	@bin/lab up --show --examples examples --report build/telemetry.html $(if $(ONCE),--once)
 
 .PHONY: test
 test: lint unit robot ## everything: lint, Go tests with the race detector, Robot against the stand-in
@@ -42,7 +42,7 @@ unit: need-gcc build kube venv ## Go tests with the race detector, and the tests
 	.venv/bin/pytest -q --junitxml build/unit/python.xml
 
 .PHONY: robot
-robot: build kube venv ## Robot suites, in parallel (SUITE=area, TARGET=vcenter for GOVC_URL, PROCESSES=n)
+robot: build kube venv need-browser ## Robot suites, in parallel (SUITE=area, TARGET=vcenter for GOVC_URL, PROCESSES=n)
 	@.venv/bin/python tests/resources/run_robot.py $(if $(SUITE),--suite $(SUITE)) $(if $(TARGET),--target $(TARGET)) $(if $(PROCESSES),--processes $(PROCESSES))
 
 .PHONY: bench
@@ -96,8 +96,17 @@ venv: .venv/.installed
 clean: ## remove what was built in the checkout; the caches outside it stay
 	@rm -rf bin build .venv
 
-.PHONY: need-go need-gcc
+.PHONY: need-go need-gcc need-browser
 need-go:
 	@command -v go >/dev/null || { echo "make: Go is missing: install Go $$(awk '$$1 == "go" { print $$2 }' go.mod) or newer from https://go.dev/dl" >&2; exit 1; }
 need-gcc:
 	@command -v gcc >/dev/null || { echo "make: gcc is missing, which Go's race detector needs: install the package gcc" >&2; exit 1; }
+need-browser:
+	@browser() { command -v chromedriver >/dev/null && { command -v chromium || command -v google-chrome; } >/dev/null; }
+	browser && exit
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+		echo "robot: installing chromium, which the HTML report is tested with"
+		export DEBIAN_FRONTEND=noninteractive
+		apt-get update -qq && apt-get install -qq --no-install-recommends chromium chromium-driver >/dev/null
+	fi
+	browser || { echo "make: a browser is missing, which the HTML report is tested with: install the packages chromium and chromium-driver" >&2; exit 1; }

@@ -371,19 +371,23 @@ spec:
 func testShow(t *testing.T, host *Lab) {
 	b, _ := binaries(t)
 	b.Wolfpack = filepath.Join(filepath.Dir(b.Govc), "wolfpack")
-	require.ErrorContains(t, host.Show(t.Context(), "", io.Discard), "a lab without a node has nothing to show")
+	require.ErrorContains(t, host.Show(t.Context(), "", "", io.Discard), "a lab without a node has nothing to show")
 	examples := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(examples, "web.yaml"), []byte(example), 0o600))
 
 	l := start(t, Options{Binaries: b, Kubeconfig: host.Info().Kubeconfig, VCenter: VCenterEnv, NoRegistry: true})
-	require.ErrorContains(t, l.Show(deadline(t), t.TempDir(), io.Discard), "no *.yaml in ")
+	require.ErrorContains(t, l.Show(deadline(t), t.TempDir(), "", io.Discard), "no *.yaml in ")
 	var shown bytes.Buffer
-	require.NoError(t, l.Show(deadline(t), examples, &shown))
+	report := filepath.Join(t.TempDir(), "new", "telemetry.html")
+	require.NoError(t, l.Show(deadline(t), examples, report, &shown))
 	name := l.Info().VCH
 	require.Regexp(t, `(?m)^`+name+` +Ready `, shown.String())
 	require.Regexp(t, `(?m)^default +web-.* Running .* `+l.Info().Node+` `, shown.String())
 	require.Regexp(t, `(?m)^`+name+` +Photon - VCH `, shown.String())
 	require.Len(t, regexp.MustCompile(`(?m)^web-\S+ +Photon - Container `).FindAllString(shown.String(), -1), 2, shown.String())
+	page, err := os.ReadFile(report)
+	require.NoError(t, err)
+	require.Contains(t, string(page), l.Info().VCH)
 
 	require.NoError(t, l.Stop(deadline(t)))
 	require.Empty(t, run(t, host, b.Govc, "find", "/", "-type", "m"))

@@ -21,8 +21,9 @@ import (
 )
 
 // Show runs the manifests in a folder as an example, waits until what they ask for runs, and writes what there is then to
-// w: nodes, pods, and virtual machines with their guests' full names. It needs a lab with a node.
-func (l *Lab) Show(ctx context.Context, examples string, w io.Writer) error {
+// w: nodes, pods, virtual machines with their guests' full names, and the telemetry of the vCenter, which it also writes to
+// the HTML file report, unless that is "". It needs a lab with a node.
+func (l *Lab) Show(ctx context.Context, examples, report string, w io.Writer) error {
 	if l.info.Node == "" {
 		return errors.New("show: a lab without a node has nothing to show")
 	}
@@ -43,6 +44,9 @@ func (l *Lab) Show(ctx context.Context, examples string, w io.Writer) error {
 		fmt.Fprintf(w, "\n$ kubectl %s\n%s", strings.Join(args, " "), shorten(out))
 	}
 	if err := l.showVMs(ctx, w); err != nil {
+		return fmt.Errorf("show: %w", err)
+	}
+	if err := l.showTelemetry(ctx, report, w); err != nil {
 		return fmt.Errorf("show: %w", err)
 	}
 	return nil
@@ -132,6 +136,30 @@ func (l *Lab) showVMs(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(w, "\n$ govc find %s -type m | xargs govc vm.info\n%s", folder, shorten(table.String()))
+	return nil
+}
+
+// showTelemetry writes what is installed in the vCenter and how it is used, as a table and as an HTML file.
+func (l *Lab) showTelemetry(ctx context.Context, file string, w io.Writer) error {
+	table, err := l.output(ctx, l.opts.Binaries.Wolfpack, "telemetry", "report")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\n$ wolfpack telemetry report\n%s", table)
+	if file == "" {
+		return nil
+	}
+	page, err := l.output(ctx, l.opts.Binaries.Wolfpack, "telemetry", "report", "-o", "html")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(file, []byte(page), 0o644); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\n$ wolfpack telemetry report -o html >%s\n", file)
 	return nil
 }
 

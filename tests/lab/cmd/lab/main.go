@@ -52,6 +52,7 @@ type up struct {
 	lab.Options
 	show, once bool
 	examples   string
+	report     string
 	timeout    time.Duration
 }
 
@@ -81,9 +82,10 @@ there when it ends.`,
 	f.BoolVar(&u.NoNode, "no-node", false, "leave out the node")
 	f.StringVar(&u.VCH, "vch", "", "name of the VCH (default lab, with a random ending if vCenter or cluster are not the lab's own)")
 	f.StringVar(&u.Node, "node-name", "", "name of the node (default the VCH's name)")
-	f.BoolVar(&u.show, "show", false, "run the examples and show nodes, pods and VMs")
+	f.BoolVar(&u.show, "show", false, "run the examples and show nodes, pods, VMs and telemetry")
 	f.BoolVar(&u.once, "once", false, "end when ready (and shown) instead of staying")
 	f.StringVar(&u.examples, "examples", "examples", "folder with the manifests that --show runs")
+	f.StringVar(&u.report, "report", "", "HTML `file` that --show writes the telemetry report to")
 	f.DurationVar(&u.timeout, "timeout", 5*time.Minute, "how long starting and showing may take")
 	f.StringVar(&u.Binaries.Wolfpack, "wolfpack", bin.Wolfpack, "the wolfpack program")
 	f.StringVar(&u.Binaries.VCSim, "vcsim", bin.VCSim, "the vCenter stand-in")
@@ -118,7 +120,7 @@ func (u up) run(cmd *cobra.Command) (err error) {
 		err = errors.Join(err, l.Stop(ctx))
 	}()
 	if u.show {
-		if err := l.Show(ctx, u.examples, cmd.OutOrStdout()); err != nil {
+		if err := l.Show(ctx, u.examples, u.report, cmd.OutOrStdout()); err != nil {
 			return err
 		}
 	}
