@@ -5,6 +5,7 @@ package render
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"wolfpack/telemetry"
@@ -76,109 +77,59 @@ const colours = 4
 
 // histogram stacks the lives by OS word. A column is between two bounds, the last one beyond the last.
 func (l *life) histogram(t *telemetry.Lifetime) {
-	words := tally{}
-	for _, h := range t.Histograms {
-		words.add(named(h.OS), h.Count)
-	}
-	kept := words.most(colours)
-	merged := map[string]telemetry.Histogram{}
-	counts := tally{}
-	for _, h := range t.Histograms {
-		word := kept(named(h.OS))
-		merged[word] = merge(merged[word], h)
-		counts.add(word, h.Count)
-	}
-	order := counts.sorted()
-	for i, s := range order {
-		l.Legend = append(l.Legend, lifeWord{short(s.Word), cut(s.Word, maxMessage), number(s.Count), fmt.Sprintf("s%d", min(i, colours))})
-	}
+	list := grouped(t.Histograms, colours)
 	columns := len(telemetry.LifetimeBuckets) + 1
-	parts := make([][]int, columns) // by column and word
-	totals, largest, all := make([]int, columns), 0, 0
+	totals, texts := make([]int, columns), make([]string, columns)
 	for c := range columns {
-		parts[c] = make([]int, len(order))
-		for i, s := range order {
-			parts[c][i] = within(merged[s.Word], c)
-			totals[c] += parts[c][i]
+		for _, h := range list {
+			totals[c] += within(h, c)
 		}
-		largest, all = max(largest, totals[c]), all+totals[c]
+		texts[c] = number(totals[c]) + " " + between(c)
 	}
-	if all == 0 {
-		l.Legend = nil
+	largest := slices.Max(totals)
+	if largest == 0 {
 		return
 	}
-	wide := 100 / float64(columns)
-	var texts []string
+	for i, h := range list {
+		l.Legend = append(l.Legend, lifeWord{named(short(h.OS)), named(cut(h.OS, maxMessage)), number(h.Count), fmt.Sprintf("s%d", min(i, colours))})
+	}
 	for c, total := range totals {
-		column := lifeColumn{
-			X: decimalPercent(float64(c)*wide + wide*0.08), W: decimalPercent(wide * 0.84), Middle: decimalPercent((float64(c) + 0.5) * wide),
-			UpTo: "+Inf", Raw: total, Total: number(total),
-		}
-		if c < len(telemetry.LifetimeBuckets) {
-			column.UpTo = fmt.Sprintf("%.0f", telemetry.LifetimeBuckets[c])
-			l.Edges = append(l.Edges, tick{decimalPercent(float64(c+1) * wide), brief(telemetry.LifetimeBuckets[c])})
-		}
-		height := 0.0
-		for i, n := range parts[c] {
-			h := plotHeight * float64(n) / float64(largest)
-			if n == 0 {
-				continue
-			}
-			height += h
-			column.Parts = append(column.Parts, lifePart{
-				decimalPercent(100 - height), decimalPercent(h), l.Legend[i].Class, fmt.Sprintf("%s: %s lived %s", l.Legend[i].Full, number(n), between(c)),
-			})
-		}
-		column.Top = decimalPercent(100 - height)
-		l.Columns = append(l.Columns, column)
-		texts = append(texts, number(total)+" "+between(c))
+		l.Columns = append(l.Columns, l.column(list, c, total, largest))
+	}
+	for i, bound := range telemetry.LifetimeBuckets {
+		l.Edges = append(l.Edges, tick{decimalPercent(float64(i+1) * 100 / float64(columns)), brief(bound)})
 	}
 	l.HistogramText = "Container VMs that lived: " + strings.Join(texts, ", ")
 }
 
+// column stacks what each histogram has in one column, of which the largest is as high as there is room for.
+func (l *life) column(list []telemetry.Histogram, c, total, largest int) lifeColumn {
+	wide := 100 / float64(len(telemetry.LifetimeBuckets)+1)
+	left := float64(c) * wide
+	column := lifeColumn{
+		X: decimalPercent(left + wide*0.08), W: decimalPercent(wide * 0.84), Middle: decimalPercent(left + wide/2),
+		UpTo: "+Inf", Raw: total, Total: number(total),
+	}
+	if c < len(telemetry.LifetimeBuckets) {
+		column.UpTo = fmt.Sprintf("%.0f", telemetry.LifetimeBuckets[c])
+	}
+	top := 0.0
+	for i, h := range list {
+		n := within(h, c)
+		if n == 0 {
+			continue
+		}
+		height := plotHeight * float64(n) / float64(largest)
+		top += height
+		tip := fmt.Sprintf("%s: %s lived %s", l.Legend[i].Full, number(n), between(c))
+		column.Parts = append(column.Parts, lifePart{decimalPercent(100 - top), decimalPercent(height), l.Legend[i].Class, tip})
+	}
+	column.Top = decimalPercent(100 - top)
+	return column
+}
+
 // plotHeight is how high the highest column is, in percent: above it there is room for its number.
 const plotHeight = 90
-
-// within is how many lives are in a column alone.
-func within(h telemetry.Histogram, column int) int {
-	upTo := func(i int) int {
-		switch {
-		case i < 0:
-			return 0
-		case i < len(h.Buckets):
-			return h.Buckets[i].Count
-		default:
-			return h.Count
-		}
-	}
-	return max(upTo(column)-upTo(column-1), 0)
-}
-
-// between names a column.
-func between(column int) string {
-	bounds := telemetry.LifetimeBuckets
-	switch {
-	case column == 0:
-		return "up to " + brief(bounds[0])
-	case column == len(bounds):
-		return "over " + brief(bounds[len(bounds)-1])
-	default:
-		return brief(bounds[column-1]) + " to " + brief(bounds[column])
-	}
-}
-
-// brief writes a bound in its largest unit.
-func brief(seconds float64) string {
-	for _, unit := range []struct {
-		name string
-		size float64
-	}{{"d", 86400}, {"h", 3600}, {"m", 60}} {
-		if seconds >= unit.size {
-			return fmt.Sprintf("%.0f%s", seconds/unit.size, unit.name)
-		}
-	}
-	return fmt.Sprintf("%.0fs", seconds)
-}
 
 // bounds are where the time axis of the curve may begin and end.
 var bounds = []float64{1, 10, 60, 300, 3600, 21600, 86400, 604800, 2592000, 31536000}
