@@ -100,7 +100,7 @@ func installed(r *telemetry.Report) []bars {
 func awayNote(states tally) string {
 	var texts []string
 	for _, d := range away(states) {
-		texts = append(texts, d.Count+" "+d.Text)
+		texts = append(texts, d.Value+" "+d.Text)
 	}
 	return strings.Join(texts, ", ")
 }

@@ -10,16 +10,27 @@ import (
 	"wolfpack/telemetry"
 )
 
-// detail is a name with its count, or a few words.
-type detail struct{ Text, Count string }
+// detail is a name with its count, a fact with its value, or a few words.
+type detail struct {
+	Text, Value string
+	Fact        bool // the value belongs behind the text, such as "median 5m"
+}
 
 // String is the detail in a line.
 func (d detail) String() string {
-	if d.Count == "" {
+	switch {
+	case d.Value == "":
 		return d.Text
+	case d.Fact:
+		return d.Text + " " + d.Value
+	default:
+		return d.Text + " (" + d.Value + ")"
 	}
-	return d.Text + " (" + d.Count + ")"
 }
+
+func counted(name string, n int) detail { return detail{Text: name, Value: number(n)} }
+
+func fact(text, value string) detail { return detail{Text: text, Value: value, Fact: true} }
 
 func lines(details []detail) []string {
 	list := make([]string, len(details))
@@ -43,7 +54,7 @@ func names(list []share) []detail {
 		if i == top && len(list) > top+1 {
 			return append(details, words("and %s more", number(len(list)-top)))
 		}
-		details = append(details, detail{named(short(s.Word)), number(s.Count)})
+		details = append(details, counted(named(short(s.Word)), s.Count))
 	}
 	return details
 }
@@ -58,7 +69,7 @@ func plain(states tally, as map[string]string) []detail {
 	var details []detail
 	for _, s := range states.sorted()[:min(len(states), top)] {
 		if s.Count > 0 {
-			details = append(details, detail{cmp.Or(as[s.Word], named(short(s.Word))), number(s.Count)})
+			details = append(details, counted(cmp.Or(as[s.Word], named(short(s.Word))), s.Count))
 		}
 	}
 	return details
@@ -81,10 +92,10 @@ const none = "none"
 func vcenter(v telemetry.VCenter) []detail {
 	var details []detail
 	if v.Build != "" {
-		details = append(details, words("build %s", short(v.Build)))
+		details = append(details, fact("build", short(v.Build)))
 	}
 	if v.APIVersion != "" {
-		details = append(details, words("API %s", short(v.APIVersion)))
+		details = append(details, fact("API", short(v.APIVersion)))
 	}
 	return details
 }
@@ -126,7 +137,7 @@ func products(list []telemetry.Product) []detail {
 func power(f figures) []detail {
 	details := plain(f.vmsByPower, map[string]string{"poweredOn": "on", "poweredOff": "off"})
 	if f.templates > 0 {
-		details = append(details, detail{"templates apart", number(f.templates)})
+		details = append(details, counted("templates apart", f.templates))
 	}
 	return details
 }
@@ -136,7 +147,7 @@ func some(n int, what string) []detail {
 	if n == 0 {
 		return nil
 	}
-	return []detail{{what, number(n)}}
+	return []detail{counted(what, n)}
 }
 
 // spread says who has most, and how many have none.
@@ -171,12 +182,12 @@ func lives(t *telemetry.Lifetime) []detail {
 	if t == nil {
 		return []detail{words("no events were read")}
 	}
-	details := []detail{words("%s ended in %s", number(t.Exposure.Deaths), lasting(t.To.Sub(t.From).Seconds()))}
+	details := []detail{counted("ended in "+lasting(t.To.Sub(t.From).Seconds()), t.Exposure.Deaths)}
 	if t.Completed.Count > 0 {
-		details = append(details, words("median %s", lasting(t.Median)), words("90 %% under %s", lasting(t.P90)), words("mean of the ended %s", lasting(t.Completed.Mean)))
+		details = append(details, fact("median", lasting(t.Median)), fact("90 % within", lasting(t.P90)), fact("mean of the ended", lasting(t.Completed.Mean)))
 	}
 	if t.Living.Count > 0 {
-		details = append(details, words("mean age of the living %s", lasting(t.Living.Mean)))
+		details = append(details, fact("age of the living", lasting(t.Living.Mean)))
 	}
 	return details
 }

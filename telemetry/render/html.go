@@ -112,7 +112,7 @@ func windowOf(t *telemetry.Lifetime) string {
 	if t == nil {
 		return "No events were read."
 	}
-	return "Of the " + lasting(t.To.Sub(t.From).Seconds()) + " from " + at(t.From) + " to " + at(t.To) + ", by vCenter's clock."
+	return "Of the " + lasting(t.To.Sub(t.From).Seconds()) + " from " + at(t.From) + " to " + at(t.To) + ", by vCenter's clock; " + horizon(t) + "."
 }
 
 // date writes a day.

@@ -40,11 +40,6 @@ func doubts(r *telemetry.Report) []string {
 	if t == nil {
 		return texts
 	}
-	if t.OldestEvent != nil {
-		texts = append(texts, "events since "+at(*t.OldestEvent))
-	} else {
-		texts = append(texts, "no events")
-	}
 	add(t.Unclassified, "removed VM of unknown kind", "removed VMs of unknown kind")
 	add(t.Inferred, "removed VM known by name alone", "removed VMs known by name alone")
 	add(t.Truncated, "life without a known beginning", "lives without a known beginning")
@@ -52,6 +47,14 @@ func doubts(r *telemetry.Report) []string {
 	add(t.FalseRemoved, "removal told of that was none", "removals told of that were none")
 	add(t.Clamped, "life that ended before it began", "lives that ended before they began")
 	return texts
+}
+
+// horizon says how far back vCenter's events go.
+func horizon(t *telemetry.Lifetime) string {
+	if t.OldestEvent == nil {
+		return "vCenter keeps no events"
+	}
+	return "events since " + at(*t.OldestEvent)
 }
 
 // problems are a report's, what makes it partial first, and those of its products last.

@@ -101,7 +101,11 @@ func wrap(items []string, width int) []string {
 // footing says how good the data is.
 func footing(b *strings.Builder, report *telemetry.Report) {
 	q := report.Quality
-	line := append([]string{verdict(q), cost(q)}, doubts(report)...)
+	line := []string{verdict(q), cost(q)}
+	if t := report.Lifetime; t != nil {
+		line = append(line, horizon(t))
+	}
+	line = append(line, doubts(report)...)
 	const title = "Data quality: "
 	fmt.Fprintf(b, "\n%s%s\n", title, strings.Join(wrap(line, tableWidth-len(title)), "\n"+strings.Repeat(" ", len(title))))
 	list := problems(report)
