@@ -179,6 +179,7 @@ func runNode(ctx context.Context, config vsphere.Config, o nodeOptions) error {
 		}
 	}
 	group, running := errgroup.WithContext(ctx)
+	go giveMemoryBack(running) // which ends when the group does
 	for _, options := range nodes {
 		options.Metrics, options.Traces, options.Kubelet.Metrics = measured, traces, measured.Handler()
 		one := nodeRun{o, options, client, cluster}
