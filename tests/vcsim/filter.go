@@ -347,18 +347,27 @@ func (s *selection) pass(ref types.ManagedObjectReference, t *types.TraversalSpe
 	return nil
 }
 
-// read reads where a property of an object leads. Of what may lead to thousands of VMs it copies the references alone, which
-// the simulator would write as XML and read again.
+// read reads where a property of an object leads. Of what is on the way to thousands of VMs it copies the references alone,
+// which the simulator would write as XML and read again.
 func (s *selection) read(ref types.ManagedObjectReference, object mo.Reference, path string) ([]types.ObjectContent, types.BaseMethodFault) {
-	var refs *[]types.ManagedObjectReference
+	var refs func() []types.ManagedObjectReference
 	switch o := object.(type) {
 	case *simulator.ContainerView:
 		if path == "view" {
-			refs = &o.View
+			refs = func() []types.ManagedObjectReference { return slices.Clone(o.View) }
 		}
 	case *simulator.ResourcePool:
-		if path == "vm" {
-			refs = &o.Vm
+		switch path {
+		case "vm":
+			refs = func() []types.ManagedObjectReference { return slices.Clone(o.Vm) }
+		case "resourcePool":
+			refs = func() []types.ManagedObjectReference { return slices.Clone(o.ResourcePool.ResourcePool) }
+		case "owner":
+			refs = func() []types.ManagedObjectReference { return []types.ManagedObjectReference{o.Owner} }
+		}
+	case *simulator.TaskManager:
+		if path == "recentTask" {
+			refs = func() []types.ManagedObjectReference { return slices.Clone(o.RecentTask) }
 		}
 	}
 	if refs == nil {
@@ -367,7 +376,7 @@ func (s *selection) read(ref types.ManagedObjectReference, object mo.Reference, 
 		})
 	}
 	var value types.ArrayOfManagedObjectReference
-	s.ctx.WithLock(ref, func() { value.ManagedObjectReference = slices.Clone(*refs) })
+	s.ctx.WithLock(ref, func() { value.ManagedObjectReference = refs() })
 	content := []types.ObjectContent{{Obj: ref, PropSet: []types.DynamicProperty{{Name: path, Val: value}}}}
 	s.feed.hide(s.ctx, content)
 	return content, nil
