@@ -82,6 +82,10 @@ func (s *Server) substitute(ctx *simulator.Context, client context.Context, meth
 		if pc, ok := ctx.Session.Get(method.This).(*simulator.PropertyCollector); ok {
 			return &retriever{pc, &s.pages, s.hide}
 		}
+	case "HasPrivilegeOnEntities":
+		if manager, ok := ctx.Map.Get(method.This).(*simulator.AuthorizationManager); ok {
+			return &privileges{manager}
+		}
 	case "Logout":
 		s.endSession(ctx.Session.Key)
 	}

@@ -26,6 +26,7 @@ type exchange struct {
 	call   *call
 	struck []*rule
 	answer *answer
+	rest   bool // it is for the REST interface
 }
 
 // exchangeKey is the key of an *exchange in the context of a request.
@@ -87,7 +88,7 @@ func (x *exchange) begin(body []byte) {
 	name := s.named(c.ref).name
 	s.journal.change(&c.Request, func(r *Request) { r.Name = name })
 	var with involved
-	if s.faults.haveStates() {
+	if s.faults.haveStates() && !x.rest {
 		with = s.involved(c, body)
 	}
 	x.struck = s.faults.strike(c, with)
@@ -166,7 +167,11 @@ func (x *exchange) refuse() bool {
 	f := x.effect()
 	switch f.Do {
 	case DoFault:
-		x.answer.giveFault(f.Name, f.Fault)
+		if x.rest {
+			x.answer.giveError(f.Fault)
+		} else {
+			x.answer.giveFault(f.Name, f.Fault)
+		}
 	case DoDeny:
 		x.answer.giveFault(f.Name, &types.NoPermission{Object: &x.call.ref, PrivilegeId: "System.Read"})
 	case DoStatus:

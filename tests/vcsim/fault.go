@@ -24,7 +24,7 @@ type Fault struct {
 	Name string
 
 	// Method, Object and Agent select requests. Each is a pattern as of path.Match; "" selects all.
-	Method string // such as PowerOn*
+	Method string // such as PowerOn*, or cis.tagging.tag.create of the REST interface for sessions and tags
 	Object string // name or reference (VirtualMachine:vm-42) of the object called, or the name of what is made
 	Agent  string // the client's User-Agent, such as wolfpack/*
 
@@ -115,9 +115,9 @@ func (f *Fault) checkSelection() error {
 	return nil
 }
 
-// knowsMethod says whether the vSphere API has the method. A pattern may select any.
+// knowsMethod says whether the vSphere API has the method. A pattern may select any, and so may a name of the REST interface.
 func (f *Fault) knowsMethod() bool {
-	if strings.ContainsAny(f.Method, `*?[\`) {
+	if strings.ContainsAny(f.Method, `*?[\`) || strings.HasPrefix(f.Method, cisPrefix) {
 		return true
 	}
 	request, ok := types.TypeFunc()(f.Method)

@@ -74,23 +74,36 @@ func (p *pages) forget(session string) {
 
 // RetrieveProperties reads properties, all at once.
 func (r *retriever) RetrieveProperties(ctx *simulator.Context, req *types.RetrieveProperties) soap.HasFault {
-	body := r.PropertyCollector.RetrieveProperties(ctx, req)
-	if res := body.(*methods.RetrievePropertiesBody).Res; res != nil {
-		r.hide(ctx, res.Returnval)
+	objects, fault := r.read(ctx, req.This, req.SpecSet)
+	if fault != nil {
+		return &methods.RetrievePropertiesBody{Fault_: fault}
 	}
-	return body
+	return &methods.RetrievePropertiesBody{Res: &types.RetrievePropertiesResponse{Returnval: objects}}
+}
+
+// read reads of each object what its own filter says: in the simulator each of a request's filters says so for the objects of
+// all.
+func (r *retriever) read(ctx *simulator.Context, this types.ManagedObjectReference, filters []types.PropertyFilterSpec) ([]types.ObjectContent, *soap.Fault) {
+	var objects []types.ObjectContent
+	for _, filter := range filters {
+		body := r.PropertyCollector.RetrieveProperties(ctx, &types.RetrieveProperties{This: this, SpecSet: []types.PropertyFilterSpec{filter}})
+		if fault := body.Fault(); fault != nil {
+			return nil, fault
+		}
+		objects = append(objects, body.(*methods.RetrievePropertiesBody).Res.Returnval...)
+	}
+	r.hide(ctx, objects)
+	return objects, nil
 }
 
 // RetrievePropertiesEx reads properties, and returns the first page.
 func (r *retriever) RetrievePropertiesEx(ctx *simulator.Context, req *types.RetrievePropertiesEx) soap.HasFault {
-	whole := *req
-	whole.Options.MaxObjects = 0
-	body := r.PropertyCollector.RetrievePropertiesEx(ctx, &whole)
-	if res := body.(*methods.RetrievePropertiesExBody).Res; res != nil && res.Returnval != nil {
-		r.hide(ctx, res.Returnval.Objects)
-		*res.Returnval = r.pages.turn(rest{ctx.Session.Key, int(req.Options.MaxObjects), res.Returnval.Objects})
+	objects, fault := r.read(ctx, req.This, req.SpecSet)
+	if fault != nil {
+		return &methods.RetrievePropertiesExBody{Fault_: fault}
 	}
-	return body
+	page := r.pages.turn(rest{ctx.Session.Key, int(req.Options.MaxObjects), objects})
+	return &methods.RetrievePropertiesExBody{Res: &types.RetrievePropertiesExResponse{Returnval: &page}}
 }
 
 // ContinueRetrievePropertiesEx returns the next page.

@@ -241,6 +241,7 @@ func (s *Server) listen(cfg Config) (err error) {
 		}
 	}()
 	s.sim = service.NewServer()
+	s.routeTagging(service.ServeMux)
 	if s.checked {
 		s.model.Map().SessionManager().ValidLogin = func(login *types.Login) bool {
 			return login.UserName == cfg.Username && login.Password == cfg.Password
