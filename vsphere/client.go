@@ -96,6 +96,9 @@ func (c *Client) Logout(ctx context.Context) error {
 	return errs.Wrap("vsphere.Logout", c.sessions.Logout(ctx))
 }
 
+// Datacenter is the configured datacenter, by name or path; "" for the only one there is.
+func (c *Client) Datacenter() string { return c.config.Datacenter }
+
 // Finder returns a finder that works in the configured datacenter, or in the only one there is.
 func (c *Client) Finder(ctx context.Context) (*find.Finder, *object.Datacenter, error) {
 	const op = "vsphere.Finder"

@@ -5,6 +5,7 @@ package vsphere
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -46,23 +47,49 @@ func (c *Client) NearestTags(ctx context.Context, ref types.ManagedObjectReferen
 	return nearest, nil
 }
 
-// attachedTags returns the names of tags by object and category. Tags have an interface and a session of their own.
-func (c *Client) attachedTags(ctx context.Context, path []mo.ManagedEntity) (map[types.ManagedObjectReference]map[string][]string, error) {
+// Tags logs in at vCenter's tags, which have an interface and a session of their own, and returns what ends that session.
+// Requests are told to the Observer by the names of the interface's reference, such as cis.tagging.tag.create.
+func (c *Client) Tags(ctx context.Context) (*tags.Manager, func(), error) {
 	client := rest.NewClient(c.Client)
-	defer client.CloseIdleConnections()
+	client.Client.Client.Transport = &observedREST{client.Client.Client.Transport, c.config}
 	if err := client.Login(ctx, c.user); err != nil {
-		return nil, fmt.Errorf("log in: %w", err)
+		return nil, nil, fmt.Errorf("log in at vCenter's tags: %w", TagError(err))
 	}
-	defer func() {
+	return tags.NewManager(client), func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logoutTimeout)
 		defer cancel()
 		_ = client.Logout(ctx) // a session that stays is vCenter's to expire
-	}()
+	}, nil
+}
+
+// TagError gives the error of a request to vCenter's tags its kind.
+func TagError(err error) error {
+	const op = "vsphere.Tags"
+	switch {
+	case err == nil:
+		return nil
+	case rest.IsStatusError(err, http.StatusNotFound):
+		return errs.New(op, errs.NotFound, "%w", err)
+	case rest.IsStatusError(err, http.StatusUnauthorized), rest.IsStatusError(err, http.StatusForbidden):
+		return errs.New(op, errs.Denied, "%w", err)
+	case strings.Contains(err.Error(), "std.errors.already_exists"):
+		return errs.New(op, errs.Exists, "%w", err)
+	default:
+		return errs.Wrap(op, err)
+	}
+}
+
+// attachedTags returns the names of tags by object and category.
+func (c *Client) attachedTags(ctx context.Context, path []mo.ManagedEntity) (map[types.ManagedObjectReference]map[string][]string, error) {
+	manager, logout, err := c.Tags(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer logout()
 	refs := make([]mo.Reference, len(path))
 	for i := range path {
 		refs[i] = path[i].Self
 	}
-	manager := tags.NewManager(client)
 	objects, err := manager.GetAttachedTagsOnObjects(ctx, refs)
 	if err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 	"github.com/vmware/govmomi/vim25/mo"
 
 	"wolfpack/errs"
+	"wolfpack/vsphere"
 )
 
 func TestNearestTags(t *testing.T) {
@@ -72,4 +73,41 @@ func TestAnESXiHostHasNoTags(t *testing.T) {
 	found, err := client.NearestTags(t.Context(), client.ServiceContent.RootFolder, "k8s-zone")
 	require.NoError(t, err)
 	require.Empty(t, found)
+}
+
+// Requests for tags are told to the Observer too, by what they do and without ids.
+func TestRequestsForTagsAreObserved(t *testing.T) {
+	_, config := start(t, simulator.VPX())
+	seen := newJournal()
+	config.Observe = seen.observe
+	client := connect(t, config)
+	manager, end, err := client.Tags(t.Context())
+	require.NoError(t, err)
+	id, err := manager.CreateCategory(t.Context(), &tags.Category{Name: "c"})
+	require.NoError(t, err)
+	_, err = manager.ListTagsForCategory(t.Context(), id)
+	require.NoError(t, err)
+	_, err = manager.GetCategory(t.Context(), id)
+	require.NoError(t, err)
+	end()
+	for _, method := range []string{
+		"cis.session.create", "cis.tagging.category.create", "cis.tagging.tag.list-tags-for-category", "cis.tagging.category.get", "cis.session.delete",
+	} {
+		require.Equal(t, 1, seen.calls[method], "%s: %v", method, seen.calls)
+	}
+}
+
+func TestErrorsOfTagsHaveAKind(t *testing.T) {
+	_, config := start(t, simulator.VPX())
+	client := connect(t, config)
+	manager, end, err := client.Tags(t.Context())
+	require.NoError(t, err)
+	defer end()
+	_, err = manager.GetTag(t.Context(), "urn:vmomi:InventoryServiceTag:none:GLOBAL")
+	require.True(t, errs.Is(vsphere.TagError(err), errs.NotFound), "%v", err)
+	_, err = manager.CreateCategory(t.Context(), &tags.Category{Name: "c"})
+	require.NoError(t, err)
+	_, err = manager.CreateCategory(t.Context(), &tags.Category{Name: "c"})
+	require.True(t, errs.Is(vsphere.TagError(err), errs.Exists), "%v", err)
+	require.NoError(t, vsphere.TagError(nil))
 }
