@@ -25,34 +25,60 @@ import (
 func Create(ctx context.Context, client *vsphere.Client, spec Spec) (*VCH, error) {
 	const op = "vch.Create"
 	tell(spec.Progress, "validate")
-	_, datacenter, err := client.Finder(ctx)
+	c, s, err := prepare(ctx, client, spec)
 	if err != nil {
-		return nil, err
+		return nil, errs.Wrap(op, err)
 	}
-	inv, err := scan(ctx, client.Client)
-	if err != nil {
-		return nil, errs.Wrap(op, fmt.Errorf("create VCH %q: %w", spec.Name, err))
-	}
-	plan, err := newPlan(spec, inv, inv.object(datacenter.Reference()), client.IsVC())
-	if err != nil {
-		return nil, err
-	}
-	c := &creation{plan: plan, client: client.Client}
-	if plan.existing != nil {
-		c.vm = plan.existing.EndpointVM.Ref
-	}
+	defer s.end()
+	s.mend(ctx)
 	if err := c.run(ctx); err != nil {
 		return nil, errs.Wrap(op, fmt.Errorf("create VCH %q: %w", spec.Name, err))
 	}
 	ctx, cancel := detach(ctx, submitTimeout) // it is made: too late to be interrupted
 	defer cancel()
-	return Find(ctx, client, spec.Name)
+	return c.made(ctx, s.inventory)
+}
+
+// prepare decides what a create does, and changes nothing. The caller ends the survey.
+func prepare(ctx context.Context, client *vsphere.Client, spec Spec) (*creation, *survey, error) {
+	s, err := look(ctx, client, everywhere(client.Client, places()...), sessionOf(client))
+	if err != nil {
+		return nil, nil, fmt.Errorf("create VCH %q: %w", spec.Name, err)
+	}
+	plan, err := s.plan(ctx, spec)
+	if err != nil {
+		s.end()
+		return nil, nil, err
+	}
+	c := &creation{plan: plan, client: client.Client, index: s.index}
+	if plan.existing != nil {
+		c.vm = plan.existing.EndpointVM.Ref
+	}
+	return c, s, nil
+}
+
+// made looks at what was made.
+func (c *creation) made(ctx context.Context, inv *inventory) (*VCH, error) {
+	const op = "vch.Create"
+	if err := inv.read(ctx, c.client, around([]reference{c.vm})); err != nil {
+		return nil, errs.Wrap(op, fmt.Errorf("VCH %q was created, but then: %w", c.spec.Name, err))
+	}
+	vch, err := inv.vch(c.spec.Name)
+	if err != nil {
+		return nil, err
+	}
+	if vch == nil || len(vch.Incomplete) > 0 {
+		return nil, errs.New(op, errs.Unavailable, "VCH %q was created, but somebody has changed it since; see `wolfpack vch ls`", c.spec.Name)
+	}
+	vch.NetworkBacking, err = inv.backing(vch.Network)
+	return vch, errs.Wrap(op, err)
 }
 
 // creation carries out a plan. Its objects become those that were made.
 type creation struct {
 	*plan
 	client *vim25.Client
+	index  *index // nil on an ESXi host
 	vm     reference
 }
 
@@ -66,21 +92,40 @@ type undo struct {
 type step struct {
 	name   string
 	needed bool
+	what   string // that it makes or changes, and how
 	do     func(context.Context) (*undo, error)
 }
 
 // steps are all parts of a creation, in order. What a VCH has already is not needed.
 func (c *creation) steps() []step {
 	fresh := c.existing == nil
-	return []step{
-		{"VM folder", !c.folder.exists(), c.makeFolder},
-		{"resource pool", !c.pool.exists(), c.makePool},
-		{"endpoint VM", fresh, c.makeVM},
-		{"move endpoint VM into resource pool", c.move, c.moveVM},
-		{"name resource pool", c.pool.unfinished(), c.namePool},
-		{"name VM folder", c.folder.unfinished(), c.nameFolder},
-		{"power on endpoint VM", fresh || c.existing.PowerState != types.VirtualMachinePowerStatePoweredOn, c.powerOn},
+	listed := fresh && c.index != nil
+	vm := c.folder.Path + "/" + c.spec.Name
+	if !fresh {
+		vm = c.existing.EndpointVM.Path
 	}
+	pool, folder := c.parentPool.Path+"/"+c.spec.Name, c.parentFolder.Path+"/"+c.spec.Name
+	if c.foldered && !c.folder.exists() {
+		vm = folder + "/" + c.spec.Name
+	}
+	return []step{
+		{"name in vCenter's index", listed, fmt.Sprintf("%q, as a tag of category %s", c.spec.Name, categoryName), c.enter},
+		{"VM folder", !c.folder.exists(), folder + ", for this VM and those of pods", c.makeFolder},
+		{"resource pool", !c.pool.exists(), pool + ", with " + c.spec.limits(), c.makePool},
+		{"endpoint VM", fresh, vm + ", " + c.describeVM(), c.makeVM},
+		{"endpoint VM in vCenter's index", listed, "that tag on " + vm, c.attach},
+		{"move endpoint VM into resource pool", c.move, fmt.Sprintf("%s, from %s to %s", vm, c.outside, pool), c.moveVM},
+		{"name resource pool", c.pool.unfinished(), pool + ", until then " + c.spec.Name + suffix, c.namePool},
+		{"name VM folder", c.folder.unfinished(), folder + ", until then " + c.spec.Name + suffix, c.nameFolder},
+		{"power on endpoint VM", fresh || c.existing.PowerState != types.VirtualMachinePowerStatePoweredOn, vm, c.powerOn},
+	}
+}
+
+// describeVM says what the endpoint VM is like.
+func (c *creation) describeVM() string {
+	name, _ := c.guestName().Format() // what is wrong with it, making the VM says
+	return fmt.Sprintf("%d CPUs, %d MB, guest %q, on datastore %s, on network %s",
+		c.spec.EndpointCPUs, c.spec.EndpointMemoryMB, name, c.datastore, c.network)
 }
 
 // run takes the steps, and all of them back if one fails.
@@ -118,6 +163,39 @@ func (c *creation) rollback(ctx context.Context, undos []*undo, cause error) err
 	}
 	return fmt.Errorf("%w; could not be taken back: %s; `wolfpack vch delete %s` removes that",
 		cause, strings.Join(left, ", "), c.spec.Name)
+}
+
+// enter takes the name, which then is nobody else's. Where a create was left unfinished the name is taken over from it; if
+// that create still goes on, it fails when it finds out.
+func (c *creation) enter(ctx context.Context) (*undo, error) {
+	remove := func(id string) func(context.Context) (struct{}, error) {
+		return func(ctx context.Context) (struct{}, error) { return struct{}{}, c.index.remove(ctx, id) }
+	}
+	for _, id := range c.orphans {
+		if _, err := submit(ctx, remove(id)); err != nil {
+			return nil, err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	undo := &undo{fmt.Sprintf("name %q in vCenter's index", c.spec.Name), func(ctx context.Context) error {
+		return c.index.remove(ctx, c.id)
+	}}
+	_, err := submit(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, c.index.enter(ctx, c.id, c.spec.Name) })
+	if errs.Is(err, errs.Exists) {
+		return undo, errs.New("vch.Create", errs.Exists, "somebody else has just taken the name; look with `wolfpack vch ls`: %w", err)
+	}
+	return undo, err
+}
+
+// attach has no undo of its own: what enter made goes with all that it says.
+func (c *creation) attach(ctx context.Context) (*undo, error) {
+	_, err := submit(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, c.index.attach(ctx, c.id, c.vm) })
+	if errs.Is(err, errs.NotFound) {
+		return nil, errs.New("vch.Create", errs.Exists, "somebody else has taken the name over; look with `wolfpack vch ls`: %w", err)
+	}
+	return nil, err
 }
 
 func (c *creation) makeFolder(ctx context.Context) (*undo, error) {
@@ -165,7 +243,7 @@ func (c *creation) lost(ctx context.Context, err error, what string, parent Obje
 
 // makeVM makes the endpoint VM.
 func (c *creation) makeVM(ctx context.Context) (*undo, error) {
-	spec, err := c.endpoint(ctx)
+	spec, err := c.endpoint()
 	if err != nil {
 		return nil, err
 	}
@@ -188,18 +266,13 @@ func (c *creation) makeVM(ctx context.Context) (*undo, error) {
 }
 
 // endpoint is the endpoint VM's spec.
-func (c *creation) endpoint(ctx context.Context) (types.VirtualMachineConfigSpec, error) {
-	network, err := backing(ctx, c.client, c.network)
-	if err != nil {
-		return types.VirtualMachineConfigSpec{}, err
-	}
-	stamp := version.Get()
+func (c *creation) endpoint() (types.VirtualMachineConfigSpec, error) {
 	spec, err := c.os.Spec(guest.Machine{
 		VMName:   c.spec.Name,
-		Guest:    guest.Name{Role: guest.VCH, Version: stamp.Version, Build: stamp.Build, Commit: stamp.Commit},
+		Guest:    c.guestName(),
 		CPUs:     c.spec.EndpointCPUs,
 		MemoryMB: c.spec.EndpointMemoryMB,
-		Network:  network,
+		Network:  c.backing,
 		Extra:    c.identity(),
 	})
 	if err != nil {
@@ -208,6 +281,12 @@ func (c *creation) endpoint(ctx context.Context) (types.VirtualMachineConfigSpec
 	spec.InstanceUuid = c.id
 	spec.Files = &types.VirtualMachineFileInfo{VmPathName: "[" + c.datastore.Name + "]"}
 	return spec, nil
+}
+
+// guestName says which build has made it.
+func (c *creation) guestName() guest.Name {
+	stamp := version.Get()
+	return guest.Name{OS: c.os.Word, Role: guest.VCH, Version: stamp.Version, Build: stamp.Build, Commit: stamp.Commit}
 }
 
 func (c *creation) identity() map[string]string {

@@ -34,20 +34,20 @@ const parallelDeletes = 8
 // failed can be run again; the endpoint VM goes last of the VMs, so that the VCH can be found until then.
 func Delete(ctx context.Context, client *vsphere.Client, name string, opts DeleteOptions) error {
 	const op = "vch.Delete"
-	inv, err := scan(ctx, client.Client)
+	d := &deletion{client: client.Client, name: name, opts: opts}
+	s, err := look(ctx, client)
+	if err == nil {
+		defer s.end()
+		err = d.find(ctx, s)
+	}
 	if err != nil {
 		return errs.Wrap(op, fmt.Errorf("delete VCH %q: %w", name, err))
 	}
-	found, err := inv.vch(name)
-	if err != nil {
-		return err
-	}
-	d := &deletion{client: client.Client, name: name, opts: opts}
-	if found == nil {
-		if !d.survey(inv) {
-			return errs.New(op, errs.NotFound, "no VCH %q; %s", name, inv.known())
+	if d.found == nil {
+		if !d.survey(s.inventory) {
+			return errs.New(op, errs.NotFound, "no VCH %q; %s", name, s.known())
 		}
-	} else if err := d.plan(inv, found); err != nil {
+	} else if err := d.plan(s.inventory, d.found); err != nil {
 		return err
 	}
 	if err := d.run(ctx); err != nil {
@@ -59,6 +59,9 @@ func Delete(ctx context.Context, client *vsphere.Client, name string, opts Delet
 // deletion is what to remove, and what to keep.
 type deletion struct {
 	client   *vim25.Client
+	index    *index
+	entries  []string // UUIDs that are to go from vCenter's index
+	found    *VCH     // nil if only remains are there
 	name     string
 	opts     DeleteOptions
 	pods     []Object
@@ -66,6 +69,27 @@ type deletion struct {
 	folders  []Object
 	pools    []Object
 	keep     []string // places that others' VMs are in, and these
+}
+
+// find looks for the VCH, for what is in its places, and for what vCenter's index says of it.
+func (d *deletion) find(ctx context.Context, s *survey) (err error) {
+	if s.broken != nil {
+		return s.broken
+	}
+	d.index = s.index
+	if d.found, err = s.find(ctx, d.name); err != nil {
+		return err
+	}
+	if d.found == nil {
+		if s.index != nil {
+			d.entries, err = s.index.orphans(ctx, d.name)
+		}
+		return err
+	}
+	if s.index != nil {
+		d.entries = []string{d.found.ID}
+	}
+	return s.lookInside(ctx, d.found)
 }
 
 // survey finds the empty places that an unfinished create or delete has left. Their names alone say whose they are.
@@ -80,7 +104,7 @@ func (d *deletion) survey(inv *inventory) bool {
 			d.pools = append(d.pools, object)
 		}
 	}
-	return len(left) > 0
+	return len(left) > 0 || len(d.entries) > 0
 }
 
 // plan sorts the VMs in the VCH's places into its own and others'.
@@ -150,7 +174,20 @@ func (d *deletion) run(ctx context.Context) error {
 	return errors.Join(
 		d.each(ctx, "VM folder", d.folders, removeFolder),
 		d.each(ctx, "resource pool", d.pools, removePool),
+		d.strike(ctx),
 	)
+}
+
+// strike takes the VCH off vCenter's index.
+func (d *deletion) strike(ctx context.Context) error {
+	var failed []error
+	for _, id := range d.entries {
+		tell(d.opts.Progress, "name in vCenter's index")
+		if err := d.index.remove(ctx, id); err != nil {
+			failed = append(failed, fmt.Errorf("name %q in vCenter's index: %w; run the delete again", d.name, err))
+		}
+	}
+	return errors.Join(failed...)
 }
 
 // removePods removes them in parallel, each whatever becomes of the others.

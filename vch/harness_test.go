@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/vmware/govmomi/find"
@@ -19,7 +19,6 @@ import (
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/view"
 	"github.com/vmware/govmomi/vim25/mo"
-	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
 	"go.uber.org/goleak"
 
@@ -49,7 +48,13 @@ func esxi(t *testing.T) *site { return newSite(t, simulator.ESX()) }
 
 func newSite(t *testing.T, model *simulator.Model) *site {
 	t.Helper()
-	server, err := vcsim.Start(t.Context(), vcsim.Config{Model: model, Username: "admin", Password: "secret"})
+	return newSiteFor(t, model, "admin")
+}
+
+// newSiteFor is a site whose user is not the administrator.
+func newSiteFor(t *testing.T, model *simulator.Model, user string) *site {
+	t.Helper()
+	server, err := vcsim.Start(t.Context(), vcsim.Config{Model: model, Username: user, Password: "secret"})
 	require.NoError(t, err)
 	t.Cleanup(server.Close)
 	s := &site{T: t, server: server}
@@ -60,6 +65,17 @@ func newSite(t *testing.T, model *simulator.Model) *site {
 func (s *site) connect() *vsphere.Client {
 	s.Helper()
 	client, err := vsphere.Connect(s.Context(), vsphere.Config{URL: s.server.URL().String(), CACerts: s.server.CAFile()})
+	require.NoError(s, err)
+	s.Cleanup(func() { _ = client.Logout(context.Background()) })
+	return client
+}
+
+// in is a session that works in a datacenter.
+func (s *site) in(datacenter string) *vsphere.Client {
+	s.Helper()
+	client, err := vsphere.Connect(s.Context(), vsphere.Config{
+		URL: s.server.URL().String(), CACerts: s.server.CAFile(), Datacenter: datacenter,
+	})
 	require.NoError(s, err)
 	s.Cleanup(func() { _ = client.Logout(context.Background()) })
 	return client
@@ -96,12 +112,63 @@ func (s *site) snapshot() []string {
 		lines = append(lines, line)
 	}
 	lines = append(lines, s.files()...)
+	lines = append(lines, s.index()...)
 	slices.Sort(lines)
 	return lines
 }
 
+// index is vCenter's index of the VCHs: the tags of our category, each with what it is on.
+func (s *site) index() []string {
+	s.Helper()
+	if !s.client.IsVC() {
+		return nil
+	}
+	manager, end, err := s.client.Tags(s.Context())
+	require.NoError(s, err)
+	defer end()
+	list, err := manager.GetTags(s.Context())
+	require.NoError(s, err)
+	var lines []string
+	for _, tag := range list {
+		on, err := manager.ListAttachedObjects(s.Context(), tag.ID)
+		require.NoError(s, err)
+		line := tag.ID + " " + tag.Name
+		for _, ref := range on {
+			line += " " + ref.Reference().String()
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// indexed has vCenter's index made, as the first look at a vCenter does.
+func (s *site) indexed() {
+	s.Helper()
+	all, err := vch.List(s.Context(), s.client)
+	require.NoError(s, err)
+	require.Empty(s, all)
+}
+
+// settle waits for tasks that nobody waits for: the simulator removes a VM's files in one of its own.
+func (s *site) settle() {
+	s.Helper()
+	require.Eventually(s, func() bool {
+		var manager mo.TaskManager
+		collector := property.DefaultCollector(s.client.Client)
+		require.NoError(s, collector.RetrieveOne(s.Context(), *s.client.ServiceContent.TaskManager, []string{"recentTask"}, &manager))
+		var tasks []mo.Task
+		if len(manager.RecentTask) > 0 {
+			require.NoError(s, collector.Retrieve(s.Context(), manager.RecentTask, []string{"info.state"}, &tasks))
+		}
+		return !slices.ContainsFunc(tasks, func(task mo.Task) bool {
+			return task.Info.State == types.TaskInfoStateRunning || task.Info.State == types.TaskInfoStateQueued
+		})
+	}, time.Minute, 10*time.Millisecond)
+}
+
 func (s *site) files() []string {
 	s.Helper()
+	s.settle()
 	var paths []string
 	for _, object := range s.server.Model().Map().All("Datastore") {
 		root := object.(*simulator.Datastore).Info.GetDatastoreInfo().Url
@@ -181,24 +248,6 @@ func (s *site) changes() []string {
 var changing = []string{
 	"CreateFolder", "CreateResourcePool", "CreateVM_Task", "UpdateConfig", "Rename_Task", "PowerOnVM_Task",
 	"PowerOffVM_Task", "Destroy_Task", "RelocateVM_Task", "ReconfigVM_Task",
-}
-
-// wire puts hook around each call of the session's client. hook makes the call, or not.
-func (s *site) wire(hook func(method string, call func() error) error) {
-	s.client.RoundTripper = &wire{s.client.RoundTripper, hook}
-}
-
-// unwire takes the last hook off again.
-func (s *site) unwire() { s.client.RoundTripper = s.client.RoundTripper.(*wire).RoundTripper }
-
-type wire struct {
-	soap.RoundTripper
-	hook func(string, func() error) error
-}
-
-func (w *wire) RoundTrip(ctx context.Context, request, response soap.HasFault) error {
-	method := strings.TrimSuffix(reflect.TypeOf(request).Elem().Name(), "Body")
-	return w.hook(method, func() error { return w.RoundTripper.RoundTrip(ctx, request, response) })
 }
 
 // tagUplinks marks uplinks as a real vCenter does, and the simulator does not.

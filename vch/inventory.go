@@ -3,15 +3,11 @@
 package vch
 
 import (
-	"context"
 	"fmt"
 	"path"
 	"slices"
 	"strings"
 
-	"github.com/vmware/govmomi/property"
-	"github.com/vmware/govmomi/view"
-	"github.com/vmware/govmomi/vim25"
 	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 )
@@ -35,81 +31,36 @@ func (o Object) unfinished() bool { return !o.exists() || strings.HasSuffix(o.Na
 // String is the inventory path.
 func (o Object) String() string { return o.Path }
 
-// inventory is what one look at vSphere found, by id. All questions about places, choices and identity are answered
-// from it without another call.
+// inventory is what a look at vSphere found, by id. All questions about places, choices and identity are answered from it
+// without another call.
 type inventory struct {
+	root     reference // which is no part of paths
 	entities map[reference]mo.Entity
+	session  string // the key of our own, and whose it is; "" if that was not read
+	user     string
 }
 
-// looked lists the properties that scan reads. extraConfig is read whole, because whether a real vCenter accepts a path
-// such as config.extraConfig["wolfpack.role"] in a read is not known.
-func looked() []types.PropertySpec {
-	return []types.PropertySpec{
-		{Type: "Datacenter", PathSet: []string{"name", "parent", "vmFolder"}},
-		{Type: "Folder", PathSet: []string{"name", "parent", "childType"}},
-		{Type: "ComputeResource", PathSet: []string{"name", "parent", "resourcePool", "datastore", "network"}},
-		{Type: "ResourcePool", PathSet: []string{"name", "parent", "owner", "config.cpuAllocation", "config.memoryAllocation"}},
-		{Type: "Datastore", PathSet: []string{"name", "parent"}},
-		{Type: "Network", PathSet: []string{"name", "parent", "tag"}},
-		{Type: "VirtualMachine", PathSet: []string{
-			"name", "parent", "resourcePool", "datastore", "network", "runtime.powerState",
-			"config.instanceUuid", "config.guestFullName", "config.extraConfig",
-		}},
-	}
+func newInventory(root reference) *inventory {
+	return &inventory{root: root, entities: map[reference]mo.Entity{}}
 }
 
-// scan looks at the whole inventory in three round trips and as many pages as vCenter cuts it into.
-func scan(ctx context.Context, client *vim25.Client) (*inventory, error) {
-	specs := looked()
-	kinds := make([]string, len(specs))
-	for i, spec := range specs {
-		kinds[i] = spec.Type
-	}
-	all, err := view.NewManager(client).CreateContainerView(ctx, client.ServiceContent.RootFolder, kinds, true)
-	if err != nil {
-		return nil, fmt.Errorf("view of the inventory: %w", err)
-	}
-	defer destroyView(ctx, all)
-	content, err := property.DefaultCollector(client).RetrieveProperties(ctx, types.RetrieveProperties{
-		SpecSet: []types.PropertyFilterSpec{{
-			ObjectSet: []types.ObjectSpec{{
-				Obj:  all.Reference(),
-				Skip: types.NewBool(true),
-				SelectSet: []types.BaseSelectionSpec{
-					&types.TraversalSpec{Type: all.Reference().Type, Path: "view"},
-				},
-			}},
-			PropSet: specs,
-		}},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the inventory: %w", err)
-	}
-	return newInventory(content.Returnval)
-}
-
-// destroyView frees a view, even when ctx is over: a view that is left behind costs vCenter until the session ends.
-func destroyView(ctx context.Context, all *view.ContainerView) {
-	ctx, cancel := detach(ctx, submitTimeout)
-	defer cancel()
-	_ = all.Destroy(ctx)
-}
-
-// newInventory takes what could be read of each object: one that this user may not see whole is no reason to fail.
-func newInventory(content []types.ObjectContent) (*inventory, error) {
-	inv := &inventory{entities: make(map[reference]mo.Entity, len(content))}
+// add takes what could be read of each object: one that this user may not see whole is no reason to fail.
+func (inv *inventory) add(content []types.ObjectContent) error {
 	for _, object := range content {
 		object.MissingSet = nil
 		value, err := mo.ObjectContentToType(object, true)
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", object.Obj, err)
+			return fmt.Errorf("read %s: %w", object.Obj, err)
 		}
-		if entity, ok := value.(mo.Entity); ok {
+		if manager, ok := value.(*mo.SessionManager); ok {
+			inv.sessionManager(manager)
+		}
+		if entity, ok := value.(mo.Entity); ok && object.Obj != inv.root {
 			entity.Entity().Name = name(object)
 			inv.entities[object.Obj] = entity
 		}
 	}
-	return inv, nil
+	return nil
 }
 
 // name is the name property. Some types of package mo, such as Network, hide their entity's.

@@ -3,6 +3,7 @@
 package vch
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,6 +25,8 @@ type plan struct {
 	datacenter Object
 	datastore  Object
 	network    Object
+	backing    types.BaseVirtualDeviceBackingInfo // that connects to it
+	orphans    []string                           // UUIDs in vCenter's index of VCHs of that name which were left unfinished
 
 	foldered     bool   // there are folders here: not so on a lone ESXi host
 	parentFolder Object // of the VCH's folder
@@ -35,20 +38,58 @@ type plan struct {
 	outside      Object // the pool that it is in instead
 }
 
-// newPlan decides everything from the inventory alone. All that is wrong is in its error.
-func newPlan(spec Spec, inv *inventory, datacenter Object, foldered bool) (*plan, error) {
-	existing, err := inv.vch(spec.Name)
+// plan decides everything before anything is changed. All that is wrong is in its error.
+func (s *survey) plan(ctx context.Context, spec Spec) (*plan, error) {
+	if s.broken != nil {
+		return nil, errs.Wrap("vch.Create", fmt.Errorf("create VCH %q: %w", spec.Name, s.broken))
+	}
+	if err := s.lookCloser(ctx, spec.Name); err != nil {
+		return nil, errs.Wrap("vch.Create", fmt.Errorf("create VCH %q: %w", spec.Name, err))
+	}
+	existing, err := s.vch(spec.Name)
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{spec: spec.withDefaults(), datacenter: datacenter, foldered: foldered, existing: existing}
+	p := &plan{spec: spec.withDefaults(), foldered: s.client.IsVC(), existing: existing}
 	problems := p.checkSpec()
-	if existing != nil {
-		problems = append(problems, p.complete(inv)...)
+	if p.datacenter, err = pick("datacenter", "--datacenter or GOVC_DATACENTER", s.client.Datacenter(), s.list(isDatacenter)); err != nil {
+		problems = append(problems, err)
+	} else if existing != nil {
+		problems = append(problems, p.complete(s.inventory)...)
 	} else {
-		problems = append(problems, p.choose(inv)...)
+		problems = append(problems, p.choose(s.inventory)...)
+	}
+	if p.network.exists() {
+		if p.backing, err = s.backing(p.network); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	denied, err := p.checkPrivileges(ctx, s)
+	if err != nil {
+		return nil, errs.Wrap("vch.Create", fmt.Errorf("create VCH %q: %w", spec.Name, err))
+	}
+	problems = append(problems, denied...)
+	if existing == nil && s.index != nil {
+		if p.orphans, err = s.index.orphans(ctx, spec.Name); err != nil {
+			return nil, errs.Wrap("vch.Create", fmt.Errorf("create VCH %q: %w", spec.Name, err))
+		}
 	}
 	return p, report(fmt.Sprintf("cannot create VCH %q", spec.Name), problems)
+}
+
+// lookCloser looks at everything if something has the name that vCenter's index does not know: it may be a VCH of an older
+// build.
+func (s *survey) lookCloser(ctx context.Context, name string) error {
+	found, err := s.vch(name)
+	if err != nil || found != nil || s.all {
+		return err
+	}
+	for _, object := range s.list(func(entity mo.Entity) bool { return isPool(entity) || isVMFolder(entity) }) {
+		if object.Name == name || object.Name == name+suffix {
+			return s.lookEverywhere(ctx)
+		}
+	}
+	return nil
 }
 
 // checkSpec finds what is wrong whatever the inventory is.
@@ -93,8 +134,9 @@ func (p *plan) choose(inv *inventory) []error {
 	p.network, err = p.chooseNetwork(inv)
 	note(err)
 	if compute != nil {
-		note(reaches(inv, compute, "datastore", p.datastore, compute.Datastore))
-		note(reaches(inv, compute, "network", p.network, compute.Network))
+		note(reaches(inv, compute, "datastore", p.datastore, compute.Datastore, func(host *mo.HostSystem) []reference { return host.Datastore }))
+		note(reaches(inv, compute, "network", p.network, compute.Network, func(host *mo.HostSystem) []reference { return host.Network }))
+		problems = append(problems, p.checkCapacity(inv, compute)...)
 		p.pool, err = unfinished(inv, p.parentPool, p.spec.Name)
 		note(err)
 	}
@@ -283,19 +325,83 @@ func pick(kind, setting, text string, choices []Object) (Object, error) {
 	}
 }
 
-// reaches says whether the hosts of compute are connected to what.
-func reaches(inv *inventory, compute *mo.ComputeResource, kind string, what Object, connected []reference) error {
-	if !what.exists() || slices.Contains(connected, what.Ref) {
+// reaches says whether all hosts of compute are connected to what: a pod's VM may run on any of them. of are the things of a
+// kind that a host is connected to.
+func reaches(inv *inventory, compute *mo.ComputeResource, kind string, what Object, connected []reference, of func(*mo.HostSystem) []reference) error {
+	if !what.exists() {
 		return nil
 	}
+	var without []string
+	for _, ref := range compute.Host {
+		if host, ok := inv.entities[ref].(*mo.HostSystem); ok && !slices.Contains(of(host), what.Ref) {
+			without = append(without, host.Name)
+		}
+	}
+	slices.Sort(without)
 	var choices []string
 	for _, ref := range connected {
-		if object := inv.object(ref); object.exists() {
+		if object := inv.object(ref); object.exists() && reachesAll(inv, compute, ref, of) {
 			choices = append(choices, object.Name)
 		}
 	}
-	return errs.New("vch.plan", errs.Invalid, "%s %s is not connected to %s; connected are: %s",
-		kind, what, inv.path(compute.Self), some(choices))
+	there := "no other is either"
+	if len(choices) > 0 {
+		there = "connected are: " + some(choices)
+	}
+	switch {
+	case !slices.Contains(connected, what.Ref):
+		return errs.New("vch.plan", errs.Invalid, "%s %s is not connected to %s; %s", kind, what, inv.path(compute.Self), there)
+	case len(without) > 0:
+		return errs.New("vch.plan", errs.Invalid, "%s %s is not connected to all hosts of %s: not to %s; %s",
+			kind, what, inv.path(compute.Self), some(without), there)
+	default:
+		return nil
+	}
+}
+
+func reachesAll(inv *inventory, compute *mo.ComputeResource, what reference, of func(*mo.HostSystem) []reference) bool {
+	return !slices.ContainsFunc(compute.Host, func(ref reference) bool {
+		host, ok := inv.entities[ref].(*mo.HostSystem)
+		return ok && !slices.Contains(of(host), what)
+	})
+}
+
+// checkCapacity finds limits and reservations that are more than there is. What is not known is not checked.
+func (p *plan) checkCapacity(inv *inventory, compute *mo.ComputeResource) []error {
+	pool, ok := inv.entities[p.parentPool.Ref].(*mo.ResourcePool)
+	if !ok || compute.Summary == nil {
+		return nil
+	}
+	has := compute.Summary.GetComputeResourceSummary()
+	cpu, memory := int64(has.EffectiveCpu), has.EffectiveMemory
+	if !inv.computeOf(p.parentPool).exists() { // a cluster's own pool has no limit of its own
+		cpu, memory = lower(cpu, pool.Config.CpuAllocation.Limit), lower(memory, pool.Config.MemoryAllocation.Limit)
+	}
+	return append(
+		p.spec.CPU.exceeds("CPU", "MHz", p.parentPool, cpu, pool.Runtime.Cpu.UnreservedForPool),
+		p.spec.Memory.exceeds("memory", "MB", p.parentPool, memory, pool.Runtime.Memory.UnreservedForPool>>20)...)
+}
+
+// lower is the lower of what there is and a limit of it.
+func lower(all int64, limit *int64) int64 {
+	if limit != nil && *limit > 0 && (all == 0 || *limit < all) {
+		return *limit
+	}
+	return all
+}
+
+// exceeds returns what a asks for beyond what its parent has in all, and what of that nobody has reserved. 0 is not known.
+func (a Allocation) exceeds(what, unit string, parent Object, all, unreserved int64) []error {
+	var problems []error
+	if all > 0 && a.Limit > all {
+		problems = append(problems, errs.New("vch.plan", errs.Invalid, "%s limit %d %s is more than %s has: %d %s; give at most that, or 0 for no limit",
+			what, a.Limit, unit, parent, all, unit))
+	}
+	if unreserved > 0 && a.Reservation > unreserved {
+		problems = append(problems, errs.New("vch.plan", errs.Invalid, "%s reservation %d %s is more than %s has left to reserve: %d %s",
+			what, a.Reservation, unit, parent, unreserved, unit))
+	}
+	return problems
 }
 
 // report makes one error of all problems. Its kind is theirs if they agree.
@@ -333,6 +439,8 @@ func pathsOf(objects []Object) []string {
 	}
 	return paths
 }
+
+func isDatacenter(e mo.Entity) bool { return e.Reference().Type == "Datacenter" }
 
 func isDatastore(e mo.Entity) bool { return e.Reference().Type == "Datastore" }
 

@@ -90,7 +90,7 @@ func TestVersion(t *testing.T) {
 func TestHelpTeachesByExample(t *testing.T) {
 	t.Setenv("GOVC_PASSWORD", "hush")
 	t.Setenv("GOVC_URL", "https://u:hush@vc.example.com")
-	for _, command := range []string{"", "version", "vch", "vch create", "vch ls", "vch delete", "node"} {
+	for _, command := range []string{"", "version", "vch", "vch create", "vch ls", "vch inspect", "vch delete", "vch privileges", "node"} {
 		help := works(t, append(strings.Fields(command), "--help")...)
 		require.Contains(t, help, "Examples:", command)
 		require.Contains(t, help, "  wolfpack "+command, command)
@@ -113,8 +113,8 @@ func TestVCHCreateListDelete(t *testing.T) {
 
 	lines := strings.Split(strings.TrimSpace(works(t, "vch", "ls")), "\n")
 	require.Len(t, lines, 2)
-	require.Regexp(t, `^NAME +STATE +POD VMS +GUEST NAME +POOL +DATASTORE +NETWORK$`, lines[0])
-	require.Regexp(t, `^web +poweredOn +0 +Photon - VCH .* +/DC0/host/DC0_C0/Resources/web +/DC0/datastore/LocalDS_0 +/DC0/network/VM Network$`, lines[1])
+	require.Regexp(t, `^NAME +STATE +POD VMS +CPU USED +MEMORY USED +GUEST NAME +POOL +DATASTORE +NETWORK$`, lines[0])
+	require.Regexp(t, `^web +poweredOn +0 +\d+ of 8000 MHz +\d+ of \d+ MB +Photon - VCH .* +/DC0/host/DC0_C0/Resources/web +/DC0/datastore/LocalDS_0 +/DC0/network/VM Network$`, lines[1])
 
 	var listed []vchView
 	require.NoError(t, yaml.UnmarshalStrict([]byte(works(t, "vch", "ls", "-o", "yaml")), &listed))

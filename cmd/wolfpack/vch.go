@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,30 +27,37 @@ of one name. On a lone ESXi host there is no folder.`
 func newVCHCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "vch",
-		Short: "Create, list and delete virtual container hosts",
+		Short: "Create, list, inspect and delete virtual container hosts",
 		Long:  vchHelp,
 		Example: `  wolfpack vch create web --compute C0 --datastore ssd --network pods
   wolfpack vch ls
   wolfpack vch delete web`,
 	}
 	conn := newConnection(cmd, vchTimeout)
-	cmd.AddCommand(newVCHCreateCommand(conn), newVCHListCommand(conn), newVCHDeleteCommand(conn))
+	cmd.AddCommand(
+		newVCHCreateCommand(conn), newVCHListCommand(conn), newVCHInspectCommand(conn), newVCHDeleteCommand(conn), newVCHPrivilegesCommand(conn),
+	)
 	return cmd
 }
 
 func newVCHCreateCommand(conn *connection) *cobra.Command {
 	var spec vch.Spec
+	var dryRun bool
 	format := formats("table", "json", "yaml")
 	cmd := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Create a virtual container host, or complete one that is there in part",
 		Long: `Create the VM folder, the resource pool and the endpoint VM of a virtual container host.
 
-Everything is checked before anything is changed, and all that is wrong is reported at
-once. If a later step fails, or on Ctrl-C, what was made is removed again. Run on a VCH
-that is there, it completes what is missing and changes nothing else.`,
+Everything is checked before anything is changed, the user's privileges too, and all that
+is wrong is reported at once. --dry-run stops there and prints what would be done. If a
+later step fails, or on Ctrl-C, what was made is removed again. Run on a VCH that is there,
+it completes what is missing and changes nothing else.`,
 		Example: `  # where there is one cluster, one datastore and one network
   wolfpack vch create web
+
+  # what that would do, for an admin to look at first
+  wolfpack vch create web --dry-run
 
   # pods get at most 8 GHz and 16 GB together, and 4 GB for certain
   wolfpack vch create web --compute /DC0/host/C0 --datastore ssd --network pods \
@@ -65,6 +70,14 @@ that is there, it completes what is missing and changes nothing else.`,
 			spec.Name = args[0]
 			spec.Progress = progress(cmd.ErrOrStderr())
 			return conn.do(cmd.Context(), func(ctx context.Context, client *vsphere.Client) error {
+				if dryRun {
+					plan, err := vch.DryRun(ctx, client, spec)
+					if err != nil {
+						return err
+					}
+					view := newPlanView(plan, client.URL().Host)
+					return format.print(cmd.OutOrStdout(), view, view.text)
+				}
 				made, err := vch.Create(ctx, client, spec)
 				if err != nil {
 					return err
@@ -75,6 +88,7 @@ that is there, it completes what is missing and changes nothing else.`,
 		},
 	}
 	specFlags(cmd, &spec)
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "check everything, print what would be done, and change nothing")
 	format.flag(cmd)
 	return cmd
 }
@@ -106,7 +120,13 @@ func newVCHListCommand(conn *connection) *cobra.Command {
 		Use:     "ls",
 		Aliases: []string{"list"},
 		Short:   "List the virtual container hosts of all datacenters",
+		Long: `List the virtual container hosts of all datacenters: their state, how many VMs of pods they
+have, what these use of what they may, and where they are. What is wrong with one is printed
+below. vCenter keeps an index of them as tags of category wolfpack-vch, so this takes no
+longer where there are many other VMs.`,
 		Example: `  wolfpack vch ls
+
+  # with versions, hosts, addresses and what is wrong, for a program
   wolfpack vch ls -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -188,45 +208,4 @@ func oneName(verb string) cobra.PositionalArgs {
 // progress writes one short line for each step.
 func progress(w io.Writer) func(string) {
 	return func(step string) { _, _ = fmt.Fprintln(w, "·", step) }
-}
-
-// vchView is a VCH as -o json and yaml show it.
-type vchView struct {
-	Name       string   `json:"name"`
-	ID         string   `json:"id"`
-	State      string   `json:"state"`
-	GuestName  string   `json:"guestName"`
-	GuestOS    string   `json:"guestOS"`
-	PodVMs     int      `json:"podVMs"`
-	Datacenter string   `json:"datacenter"`
-	Folder     string   `json:"folder"`
-	Pool       string   `json:"pool"`
-	EndpointVM string   `json:"endpointVM"`
-	Datastore  string   `json:"datastore"`
-	Network    string   `json:"network"`
-	Incomplete []string `json:"incomplete,omitempty"`
-}
-
-func newVCHView(v *vch.VCH) vchView {
-	state := string(v.PowerState)
-	if len(v.Incomplete) > 0 {
-		state = "incomplete"
-	}
-	return vchView{
-		Name: v.Name, ID: v.ID, State: state, GuestName: v.GuestName, GuestOS: v.GuestOS, PodVMs: v.PodVMs,
-		Datacenter: v.Datacenter.Path, Folder: v.Folder.Path, Pool: v.Pool.Path, EndpointVM: v.EndpointVM.Path,
-		Datastore: v.Datastore.Path, Network: v.Network.Path, Incomplete: v.Incomplete,
-	}
-}
-
-func vchTable(w io.Writer, views ...vchView) error {
-	var rows [][]string
-	for _, v := range views {
-		state := v.State
-		if len(v.Incomplete) > 0 {
-			state += ": " + strings.Join(v.Incomplete, ", ")
-		}
-		rows = append(rows, []string{v.Name, state, strconv.Itoa(v.PodVMs), v.GuestName, v.Pool, v.Datastore, v.Network})
-	}
-	return table(w, []string{"NAME", "STATE", "POD VMS", "GUEST NAME", "POOL", "DATASTORE", "NETWORK"}, rows)
 }
