@@ -47,6 +47,7 @@ var measurements = []measurement{
 	{"requests", roundTrips},
 	{"throughput", throughput},
 	{"scale", scale},
+	{"vchs", vchs},
 }
 
 func main() {
