@@ -13,7 +13,7 @@ import (
 // Finish ends the study when the census has told it of all VMs. now is the census's time, by vCenter's clock. The State is
 // for the next run; the one that this run was given stays as it is, so that a run that fails later can be done again.
 func (s *Study) Finish(now time.Time) (*telemetry.Lifetime, *State) {
-	at := max(momentOf(now), s.read.time) // the events were read before
+	at := max(momentOf(now), s.read.time, s.last.time) // the events were read before, by a clock that tells less than seconds
 	s.gap = min(s.gap, at)
 	if s.covered == 0 {
 		s.covered = at // no events, and nobody said since when
