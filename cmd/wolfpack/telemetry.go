@@ -22,8 +22,9 @@ func newTelemetryCommand() *cobra.Command {
 		Short: "Say what is installed in a vCenter, and how it is used",
 		Long:  telemetryHelp,
 		Example: `  wolfpack telemetry report
-  wolfpack telemetry report -o html >telemetry.html`,
+  wolfpack telemetry report -o html >telemetry.html
+  wolfpack telemetry serve --listen localhost:9272`,
 	}
-	cmd.AddCommand(newTelemetryReportCommand())
+	cmd.AddCommand(newTelemetryReportCommand(), newTelemetryServeCommand())
 	return cmd
 }
