@@ -77,6 +77,7 @@ type host struct {
 	cluster                     *cluster
 	name, state, version, build string
 	denied                      bool // it may not be read
+	hidden                      bool // nor may anyone know that it is there
 	ref                         types.ManagedObjectReference
 }
 
@@ -187,7 +188,10 @@ func (f *Fleet) addHost(c *cluster, name string) {
 	}
 	release := pick(f, []string{"6.5.0", "5969303"}, []string{"7.0.3", "21053776"}, []string{"8.0.2", "22380479"})
 	h.version, h.build = release[0], release[1]
-	h.denied = !f.Plain && !c.lone && h.name != c.name+"_H0" && f.chance(10)
+	if !f.Plain && !c.lone && h.name != c.name+"_H0" {
+		h.denied = f.chance(10)
+		h.hidden = !h.denied && f.chance(10)
+	}
 	c.hosts = append(c.hosts, h)
 	f.hosts = append(f.hosts, h)
 }

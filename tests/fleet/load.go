@@ -298,12 +298,18 @@ func (l *loader) context() *simulator.Context {
 	return &ctx
 }
 
-// deny takes from everyone the right to read some objects.
+// deny takes from everyone the right to read some objects, and to see some others.
 func (l *loader) deny(context.Context) error {
 	var denied []types.ManagedObjectReference
 	for _, h := range l.hosts {
 		if h.denied {
 			denied = append(denied, h.ref)
+		}
+		if h.hidden {
+			cluster := l.base.Map.Get(h.cluster.ref).(*simulator.ClusterComputeResource)
+			l.context().WithLock(cluster, func() {
+				cluster.Host = slices.DeleteFunc(cluster.Host, func(ref types.ManagedObjectReference) bool { return ref == h.ref })
+			})
 		}
 	}
 	for _, v := range l.vms {

@@ -45,6 +45,9 @@ func (t *truth) tellClusters() {
 		}
 		states := map[string]int{"connected": 0, "disconnected": 0, "notResponding": 0}
 		for _, h := range c.hosts {
+			if h.hidden {
+				continue
+			}
 			t.tellHost(h)
 			if !h.denied {
 				states[h.state]++
@@ -145,8 +148,11 @@ func (t *truth) tellVM(v *vm) telemetry.VM {
 		OS: v.told.OS, Version: v.told.Version, Build: v.told.Build, Commit: v.told.Commit,
 		Datacenter: v.host.cluster.datacenter, Cluster: v.host.cluster.name, Host: v.host.name,
 	}
-	if v.host.denied {
+	switch {
+	case v.host.denied:
 		told.Datacenter, told.Cluster, told.Host = t.datacenterOf(v.host), "", v.host.ref.Value
+	case v.host.hidden:
+		told.Datacenter, told.Cluster, told.Host = t.datacenterOf(v.host), "", ""
 	}
 	if v.told.OS != "" && v.alt != "" {
 		told.GuestName = v.alt
