@@ -4,7 +4,8 @@
 // noisy, so that only a ratio or a count says anything. `make bench` runs it.
 //
 // Counts of requests come from a stand-in in this process. Everything else is measured on a lab whose parts are processes of
-// their own, as in production, so that the time and memory that each takes can be told apart.
+// their own, as in production, so that the time and memory that each takes can be told apart. A census too is taken by a
+// process of its own, of a stand-in in this one.
 package main
 
 import (
@@ -48,6 +49,7 @@ var measurements = []measurement{
 	{"throughput", throughput},
 	{"scale", scale},
 	{"vchs", vchs},
+	{"telemetry", telemetry},
 }
 
 func main() {
@@ -59,7 +61,12 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "measurements to make, comma-separated, of: "+names()+" (default all)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, o, os.Stdout)
+	var err error
+	if flag.Arg(0) == takeCommand {
+		err = take(ctx, flag.Arg(1), os.Stdout)
+	} else {
+		err = run(ctx, o, os.Stdout)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
