@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/property"
 	"github.com/vmware/govmomi/view"
 	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
@@ -63,7 +64,9 @@ func TestSeedsHaveEverything(t *testing.T) {
 }
 
 func TestAFleetIsAllThatIsThere(t *testing.T) {
-	f := fleet.New(fleet.Large(200))
+	shape := fleet.Large(300)
+	shape.Seed = 2 // which has vApps
+	f := fleet.New(shape)
 	server, err := f.Start(t.Context(), vcsim.Config{})
 	require.NoError(t, err)
 	t.Cleanup(server.Close)
@@ -74,6 +77,21 @@ func TestAFleetIsAllThatIsThere(t *testing.T) {
 	require.NoError(t, err)
 	var vms []mo.VirtualMachine
 	require.NoError(t, all.Retrieve(t.Context(), []string{"VirtualMachine"}, []string{"name", "runtime.powerState", "config.template"}, &vms))
+	watched, vApps := map[types.ManagedObjectReference]bool{}, 0
+	filter := new(property.WaitFilter).Add(all.Reference(), "VirtualMachine", []string{"parentVApp"}, all.TraversalSpec())
+	require.NoError(t, property.WaitForUpdates(t.Context(), property.DefaultCollector(client.Client), filter, func(updates []types.ObjectUpdate) bool {
+		for _, update := range updates {
+			watched[update.Obj] = true
+			for _, change := range update.ChangeSet {
+				if change.Val != nil {
+					vApps++
+				}
+			}
+		}
+		return !filter.Truncated
+	}))
+	require.Len(t, watched, len(vms), "who watches sees the same")
+	require.Positive(t, vApps, "some are in vApps, and so in no folder")
 	require.NoError(t, all.Destroy(t.Context()))
 	truth := f.Truth("")
 	ids := map[string]telemetry.VM{}

@@ -446,14 +446,30 @@ func within(ctx *simulator.Context, ref, root types.ManagedObjectReference) bool
 		if !ok {
 			return false
 		}
-		var parent *types.ManagedObjectReference
-		ctx.WithLock(entity, func() { parent = entity.Entity().Parent }) // a task may be moving it
+		var parent, vApp *types.ManagedObjectReference
+		ctx.WithLock(entity, func() { // a task may be moving it
+			parent = entity.Entity().Parent
+			if vm, ok := entity.(*simulator.VirtualMachine); ok {
+				vApp = vm.ParentVApp
+			}
+		})
+		if parent == nil && vApp != nil {
+			parent = folderOf(ctx, *vApp)
+		}
 		if parent == nil {
 			return false
 		}
 		ref = *parent
 	}
 	return true
+}
+
+// folderOf is the folder that a vApp is in: it is where its VMs are found, which have no parent.
+func folderOf(ctx *simulator.Context, ref types.ManagedObjectReference) (folder *types.ManagedObjectReference) {
+	if vApp, ok := ctx.Map.Get(ref).(*simulator.VirtualApp); ok {
+		ctx.WithLock(vApp, func() { folder = vApp.ParentFolder })
+	}
+	return folder
 }
 
 // compare makes members those that were found, and returns the new ones, and the old ones that the client was told of.
