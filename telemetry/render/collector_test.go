@@ -245,12 +245,16 @@ func TestLabelsAreBounded(t *testing.T) {
 	require.Contains(t, text, `vic_container_vms{cluster="",datacenter="",os="other",power_state="poweredOn",vcenter="empty.example.com",version="v1"} 951.0`)
 	lives := family(t, report, "vic_container_vm_lifetime_seconds")
 	require.Len(t, lives.GetMetric(), 51)
-	total := uint64(0)
+	total, minute, sum := uint64(0), uint64(0), 0.0
 	for _, m := range lives.GetMetric() {
 		total += m.GetHistogram().GetSampleCount()
 		require.Len(t, m.GetHistogram().GetBucket(), len(telemetry.LifetimeBuckets))
+		minute += m.GetHistogram().GetBucket()[0].GetCumulativeCount()
+		sum += m.GetHistogram().GetSampleSum()
 	}
 	require.EqualValues(t, 2000, total)
+	require.EqualValues(t, 2000, minute)
+	require.InDelta(t, 30000, sum, 0)
 }
 
 func TestHostileNamesAreLabels(t *testing.T) {
