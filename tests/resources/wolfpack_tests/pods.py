@@ -243,7 +243,11 @@ class Pods:
 
     @keyword
     def delete_pod(self, pod: Pod) -> None:
-        """Delete a pod and wait until the API server has it no more."""
+        """Delete a pod and wait until the API server has it no more.
+
+        It is not for pods that are made again under their names: kubectl would wait for the end of the next one, if that is
+        there before it looks.
+        """
         self._clients.kubectl("delete", "pod", pod.name, "-n", pod.namespace, f"--timeout={TIMEOUT - 5:g}s")
 
     @keyword

@@ -26,10 +26,10 @@ Started In Order
 Replaced Under The Same Name
     Apply Stateful Set    db    1
     ${old}    ${old_vm} =    Only Pod Of    db
-    Delete Pod    ${old}
+    Start Deleting Pod    ${old}
+    Wait Until VM Is Gone    ${old_vm}
     ${new}    ${new_vm} =    Only Pod Of    db
     Should Be Equal    ${new.name}    ${old.name}
-    Wait Until VM Is Gone    ${old_vm}
     VCenter Should Have Been Asked In Order    Destroy_Task of ${old_vm.name}    CreateVM_Task of ${new_vm.name}
 
 Not Replaced Before Its VM Is Gone
