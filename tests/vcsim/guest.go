@@ -18,8 +18,8 @@ import (
 // maxBackOff bounds how long containers that exit again and again wait to be restarted, as in the kubelet.
 const maxBackOff = 5 * time.Minute
 
-// simulated is a simulated guest, from power on to power off; in a VM that is suspended it stands still. Its steps run with its VM locked, and so do the calls that use
-// what has no other guard.
+// simulated is a simulated guest, from power on to power off; in a VM that is suspended it stands still. Its steps run with
+// its VM locked, and so do the calls that use what has no other guard.
 type simulated struct {
 	vm     types.ManagedObjectReference
 	hasPod bool // else it is an endpoint VM's, and does nothing but be there
