@@ -54,12 +54,13 @@ func (w *world) ourRoundTrips(ctx context.Context) (create, remove float64, err 
 	backend := w.portlayer()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	synced, running := make(chan struct{}), make(chan struct{}, 100)
+	// After all VMs come the statistics, which are read once a minute and have nothing to do with the pod.
+	reports, running := make(chan struct{}, 100), make(chan struct{}, 100)
 	done := make(chan error, 1)
 	go func() {
 		done <- backend.Watch(ctx, func(update portlayer.Update) {
-			if update.Sync {
-				close(synced)
+			if update.Sync || len(update.Changed) == 0 {
+				reports <- struct{}{}
 			}
 			for _, vm := range update.Changed {
 				if vm.ToolsUp && vm.Status != nil && vm.Status.Pod.Phase == corev1.PodRunning {
@@ -69,8 +70,10 @@ func (w *world) ourRoundTrips(ctx context.Context) (create, remove float64, err 
 		})
 	}()
 	defer func() { cancel(); <-done }()
-	if err := await(ctx, synced); err != nil {
-		return 0, 0, err
+	for range 2 {
+		if err := await(ctx, reports); err != nil {
+			return 0, 0, err
+		}
 	}
 
 	w.server.ResetCalls()
