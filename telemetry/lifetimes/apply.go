@@ -92,7 +92,7 @@ func (s *Study) identified(l *life, e Event, at moment) *life {
 // removed ends a life, until it shows that the VM lives on. Of two removals the first was none.
 func (s *Study) removed(l *life, e Event, at moment) {
 	if l == nil {
-		l = s.add(&life{ref: e.VM, proof: at, entry: s.unknownBefore(at)})
+		l = s.add(&life{ref: e.VM, proof: at, entry: at}) // nothing told of it before
 	}
 	l.class = l.class.or(classOfName(e.Name))
 	switch {
@@ -108,17 +108,4 @@ func (s *Study) removed(l *life, e Event, at moment) {
 	l.proof = earliest(l.proof, at)
 	l.place = idOf(e.Name, e.Datastore)
 	s.add(l)
-}
-
-// unknownBefore is when a VM of which nothing was known up to a time cannot have been there: the census before did not see
-// it. In a time whose events are lost there may have been others like it, of which nobody will ever know.
-func (s *Study) unknownBefore(at moment) moment {
-	entry := moment(0)
-	if taken := s.taken(); taken <= at {
-		entry = taken
-	}
-	if s.gap <= at {
-		entry = max(entry, s.gap)
-	}
-	return entry
 }

@@ -52,9 +52,12 @@ func (s *Study) seen(vm *telemetry.VM) *life {
 	return s.add(l)
 }
 
+// told says whether anything told of a VM before this census.
+func (s *Study) told(l *life) bool { return l.before || l.sign != 0 }
+
 // knewBefore says whether it would have been known what the VM was, had it died before the census.
 func (s *Study) knewBefore(l *life, vm *telemetry.VM) bool {
-	return l.class.known() || classOfName(vm.Name).known()
+	return s.told(l) && (l.class.known() || classOfName(vm.Name).known())
 }
 
 // compare counts whether events tell of a VM that was made in the time of which they were read. If they do not, the account
@@ -63,10 +66,10 @@ func (s *Study) compare(l *life, created moment) {
 	if created <= max(s.covered, s.taken(), s.gap) || created >= s.read.time {
 		return
 	}
-	if l.sign == 0 && !l.before {
-		s.mute++
+	if s.told(l) {
+		s.loud++
 	} else {
-		s.told++
+		s.mute++
 	}
 }
 

@@ -41,11 +41,8 @@ func (s *Study) conclude(l *life, now moment) {
 		if l.entry == never {
 			l.entry = now
 		}
-		if !l.before && l.sign == 0 { // no event told of it
-			l.entry = max(l.entry, s.unknownBefore(now))
-			if l.born == 0 && s.taken() != 0 {
-				l.born = now
-			}
+		if !s.told(l) && l.born == 0 && s.taken() != 0 {
+			l.born = now // the census before did not see it
 		}
 		l.sign = now
 	case l.removed:
@@ -63,9 +60,9 @@ func (s *Study) conclude(l *life, now moment) {
 // doubt notes that events seem to be hidden.
 func (s *Study) doubt() {
 	const tolerated = 20 // of so many births one may have left no event
-	if s.mute*tolerated > s.told+s.mute {
+	if s.mute*tolerated > s.loud+s.mute {
 		s.problem(true, "no event tells of %d of the %d VMs that were made since %s: the account may not read all events; "+
-			"give it the role Read-only on the vCenter's root, with propagation", s.mute, s.told+s.mute, max(s.covered, s.taken(), s.gap))
+			"give it the role Read-only on the vCenter's root, with propagation", s.mute, s.loud+s.mute, max(s.covered, s.taken(), s.gap))
 	}
 }
 

@@ -55,7 +55,7 @@ type Study struct {
 	recent     recent
 	ties       []Event // of one time, to be taken in the order of their keys
 	overlapped bool    // an event came again that the run before had read
-	told, mute int     // VMs that were made since the run before, and of which events tell or not
+	loud, mute int     // VMs that were made since the run before, and of which events tell or not
 }
 
 // Read reads the events since a time, or on from where the run before ended; a zero time is as far back as they go. A nil

@@ -15,7 +15,9 @@ import (
 
 const (
 	narrowest     = time.Second // a span that is not halved any more, but read event by event
-	patience      = 3           // failures in a row that are taken for a vCenter that is gone, or an event that cannot be passed
+	patience      = 3           // failures in a row that are taken for a vCenter that is gone
+	stuck         = 20          // failures in a row that are taken for an event that vCenter does not get past
+	rowLimit      = 60          // failures in a row, which is more than it takes to narrow down on one event
 	failuresLimit = 500         // failures in all, after which the rest is left
 	slicesLimit   = 50          // of the time, for an account that may not read all
 	shortestSlice = time.Hour
@@ -33,7 +35,8 @@ type reader struct {
 	restricted bool
 	failures   int // in all
 	row        int // in a row
-	lost       int // events, or pages of unknown size
+	lost       int // events
+	certain    int // of them: before the failures in a row
 	why        error
 	when       time.Time // of the last event before the first that was lost
 }
@@ -105,24 +108,27 @@ func (r *reader) single(ctx context.Context, s span) {
 		return
 	}
 	defer c.destroy(ctx)
-	for row := 0; row < patience; {
+	var failed []error // in a row
+	for len(failed) < stuck {
 		p, err := c.next(ctx, 1)
 		r.Pages++
-		switch {
-		case err != nil:
-			row++
-			if r.lose(err); r.stop(ctx, err) {
+		if err != nil {
+			if r.stop(ctx, err) {
 				return
 			}
-		case p.size == 0:
+			failed = append(failed, err)
+			continue
+		}
+		r.lose(failed...)
+		failed = nil
+		if p.size == 0 {
 			return
-		default:
-			row = 0
-			if r.give(p); r.done {
-				return
-			}
+		}
+		if r.give(p); r.done {
+			return
 		}
 	}
+	r.lose(failed...)
 }
 
 // readSlices reads what a restricted account's gaps may have hidden.
@@ -152,20 +158,20 @@ func (r *reader) readSlices(ctx context.Context) {
 // give hands on a page.
 func (r *reader) give(p page) {
 	r.row = 0
-	for _, err := range p.bad {
-		r.lose(err)
-	}
+	r.lose(p.bad...)
+	r.certain = r.lost
 	if len(p.events) > 0 {
 		r.at = p.events[len(p.events)-1].Time
 		r.done = !r.take(p.events)
 	}
 }
 
-// lose counts something that is not read.
-func (r *reader) lose(err error) {
-	if r.lost++; r.lost == 1 {
-		r.why, r.when = err, r.at
+// lose counts what is not read.
+func (r *reader) lose(why ...error) {
+	if r.lost == 0 && len(why) > 0 {
+		r.why, r.when = why[0], r.at
 	}
+	r.lost += len(why)
 }
 
 // stop says, after a failure, whether it is no use to go on.
@@ -173,7 +179,7 @@ func (r *reader) stop(ctx context.Context, err error) bool {
 	r.failures++
 	r.row++
 	gone := errs.Is(err, errs.Unavailable) && r.row >= patience
-	if ctx.Err() != nil || gone || errs.Is(err, errs.Denied) || r.failures >= failuresLimit {
+	if ctx.Err() != nil || gone || errs.Is(err, errs.Denied) || r.row >= rowLimit || r.failures >= failuresLimit {
 		r.giveUp(err)
 	}
 	return !r.Complete
@@ -182,7 +188,7 @@ func (r *reader) stop(ctx context.Context, err error) bool {
 // giveUp notes that the rest is not read.
 func (r *reader) giveUp(err error) {
 	if r.Complete {
-		r.Complete = false
+		r.Complete, r.lost = false, r.certain
 		r.Problems = append(r.Problems, telemetry.Problem{
 			Stage: stage, Partial: true, Message: "the events" + r.since(r.at) + " cannot be read: " + explain(err),
 		})
