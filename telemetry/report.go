@@ -11,7 +11,8 @@
 //	products    asks registries for their versions             (metric 4, on request)
 //	history     keeps reports in a file
 //	render      writes reports for people and programs
-//	exporter    serves reports to Prometheus
+//	exporter    serves reports to Prometheus and to browsers
+//	otlp        sends reports to an OpenTelemetry collector
 //
 // Nothing is classified by what a guest's tools report, for anyone in the guest can set that. What cannot be told is
 // counted as such, never dropped, and one bad object never spoils a census.

@@ -15,6 +15,7 @@ import (
 	"wolfpack/provider/logging"
 	"wolfpack/telemetry/exporter"
 	"wolfpack/telemetry/lifetimes"
+	"wolfpack/telemetry/otlp"
 	"wolfpack/telemetry/products"
 	"wolfpack/version"
 	"wolfpack/vsphere"
@@ -49,7 +50,10 @@ One vCenter is set like govc's, by GOVC_URL and so on, each also a flag. Several
        passwordFile: /etc/wolfpack/west.password
        datacenter: DC1                               # the only one to count; default all
 
-The user needs the role Read-only on the vCenter's root, propagated.`
+The user needs the role Read-only on the vCenter's root, propagated.
+
+Where OTEL_EXPORTER_OTLP_ENDPOINT names an OpenTelemetry collector, it gets each report as metrics;
+all of OpenTelemetry's standard variables are heeded.`
 
 const telemetryServeExamples = `  # one vCenter, at http://localhost:9272/metrics
   export GOVC_URL=https://vc.example.com/sdk GOVC_USERNAME=telemetry GOVC_PASSWORD=...
@@ -148,6 +152,12 @@ func (o *serveOptions) serve(ctx context.Context) error {
 		return err
 	}
 	defer logging.Flush()
+	metrics, err := otlp.Start(ctx)
+	if err != nil {
+		return err
+	}
+	defer metrics.Stop(ctx)
+	o.Sink = metrics
 	e, err := exporter.New(o.Options)
 	if err != nil {
 		return err
