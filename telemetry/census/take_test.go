@@ -130,7 +130,7 @@ func TestADatacenterIsChosenByNameOrPath(t *testing.T) {
 
 	_, err = take("DC7")
 	require.True(t, errs.Is(err, errs.Invalid))
-	require.EqualError(t, err, `no datacenter "DC7"; name one with --datacenter or GOVC_DATACENTER; there are: Asia/Same, DC0, DC1, Europe/Same`)
+	require.EqualError(t, err, `no datacenter "DC7"; name one with --datacenter; there are: Asia/Same, DC0, DC1, Europe/Same`)
 	_, err = take("Same")
 	require.True(t, errs.Is(err, errs.Invalid))
 	require.EqualError(t, err, `datacenter "Same" is one of several: name it by its path: Asia/Same, Europe/Same`)
