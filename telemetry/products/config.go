@@ -46,10 +46,10 @@ func ConfigFromEnv() Config {
 
 // Flags adds the flags of the configuration to flags.
 func (c *Config) Flags(flags *pflag.FlagSet) {
-	flags.StringSliceVar(&c.URLs, "probe", nil, "URL of a Harbor or an Admiral to ask for its version; can be given several times, and no other server is asked. "+
+	flags.StringSliceVar(&c.URLs, "probe", nil, "`URL` of a Harbor or an Admiral to ask for its version; can be given several times, and no other server is asked. "+
 		"One that tells it to users alone, as Harbor does since 2.13: [HARBOR_USERNAME, HARBOR_PASSWORD; ADMIRAL_USERNAME, ADMIRAL_PASSWORD]")
-	flags.StringVar(&c.CACerts, "probe-ca-certs", "", "PEM file of CAs to trust besides the system's, for --probe")
-	flags.StringVar(&c.Credentials, "probe-credentials", "", "YAML file of logins for --probe, where there are several: `https://harbor.example.com: {username: ..., password: ...}`")
+	flags.StringVar(&c.CACerts, "probe-ca-certs", "", "PEM `file` of CAs to trust besides the system's, for --probe")
+	flags.StringVar(&c.Credentials, "probe-credentials", "", "YAML `file` of logins for --probe, where there are several: lines such as https://harbor.example.com: {username: ..., password: ...}")
 }
 
 // targets are the servers to ask, each once.
