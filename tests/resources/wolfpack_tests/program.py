@@ -5,16 +5,13 @@ from __future__ import annotations
 
 import json
 import re
-import signal
-import subprocess
 import uuid
 from typing import TYPE_CHECKING
 
-from robot.api import logger
 from robot.api.deco import keyword, library
 
 from wolfpack_tests.clients import Clients, clients, library_of_test
-from wolfpack_tests.lab import tail
+from wolfpack_tests.process import Process
 from wolfpack_tests.waiting import TIMEOUT, NotYetError, wait_until
 
 if TYPE_CHECKING:
@@ -27,69 +24,20 @@ SYSTEM_NAMESPACE = "wolfpack-system"
 STANDS_BY = "self=false"
 """What the log of a process says, of who leads, when that is another."""
 
-STOP_TIMEOUT = 20.0
-"""Seconds that a node may take to end after SIGTERM."""
 
-
-class Node:
+class Node(Process):
     """A `wolfpack node` process, which can be stopped and started again with the same options."""
 
     def __init__(self, names: Sequence[str], options: Sequence[str], log: Path) -> None:
+        super().__init__(f"node {' and '.join(names)}", log)
         self.names = tuple(names)
         """Of its virtual nodes, in Kubernetes."""
         self.options = tuple(options)
-        self.log = log
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, lab_clients: Clients) -> None:
-        """Start the process. It stays in Robot's process group, so that whoever ends Robot ends it too."""
-        lab = lab_clients.lab
-        argv = [lab.binaries["wolfpack"], "node", "--kubeconfig", lab.kubeconfig, "--kubelet-port", "0", *self.options]
-        self.log.parent.mkdir(exist_ok=True)
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(argv, env=lab.env(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        logger.info(f"started {self} as process {self._process.pid}, log {self.log}")
-
-    def check(self) -> None:
-        """Fail, with the end of its log, if the process has ended."""
-        if self._process is None or self._process.poll() is not None:
-            rc = None if self._process is None else self._process.returncode
-            raise AssertionError(f"{self} ended with exit code {rc}\n{self.log_tail()}")
-
-    def stop(self) -> None:
-        """Stop the process as an admin would, and fail if that takes too long or it does not end cleanly."""
-        if self._process is None:
-            return
-        process, self._process = self._process, None
-        process.send_signal(signal.SIGTERM)
-        try:
-            rc = process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise AssertionError(f"{self} did not end within {STOP_TIMEOUT:g} s of SIGTERM\n{self.log_tail()}") from None
-        if rc != 0:
-            raise AssertionError(f"{self} ended with exit code {rc} after SIGTERM\n{self.log_tail()}")
-
-    def kill(self) -> None:
-        """Kill the process, as a machine that loses its power does."""
-        self.check()
-        if self._process:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def __str__(self) -> str:
-        """Return what it runs, for messages."""
-        return f"node {' and '.join(self.names)}"
-
-    def has_logged(self, words: str) -> bool:
-        """Return whether the log has these words."""
-        return words in self.log.read_text(errors="backslashreplace")
-
-    def log_tail(self, lines: int = 25) -> str:
-        """Return the end of the log, for messages."""
-        return f"last lines of {self.log}:\n{tail(self.log, lines)}"
+        """Start the process."""
+        kubeconfig = lab_clients.lab.kubeconfig
+        self.run(lab_clients.lab, "node", "--kubeconfig", kubeconfig, "--kubelet-port", "0", *self.options)
 
 
 @library(scope="SUITE")
