@@ -44,3 +44,29 @@ func FuzzState(f *testing.F) {
 		through(t, next)
 	})
 }
+
+// A state that is not right is refused, and the error says what is not.
+func TestStatesThatAreRefused(t *testing.T) {
+	cases := map[string]string{
+		`{"version":0}`:                          "version 0; this program reads version 1",
+		`{"version":2}`:                          "version 2; this program reads version 1",
+		`{"version":1,"living":{"vm":["vm-1"]`:   "unexpected end of JSON input",
+		`{"version":1,"living":{"vm":["vm-1"]}}`: `living VMs: "vm-1" is of the class 0, of 0 that there are`,
+		`{"version":1,"classes":[{"kind":"vm"}],"living":{"vm":[""]}}`:                                          "living VMs: number 1 has no reference",
+		`{"version":1,"classes":[{"kind":"vm"}],"living":{"vm":["vm-1"],"class":[0,0]}}`:                        "class has 2 values for 1 VMs",
+		`{"version":1,"classes":[{"kind":"vm"}],"living":{"vm":["vm-1"],"uuid":"AAAA"}}`:                        "uuid has 3 bytes for 1 VMs, want 8 for each",
+		`{"version":1,"classes":[{"kind":"vm"}],"living":{"vm":["vm-1"],"born":[1,2]}}`:                         "2 times for 1 VMs",
+		`{"version":1,"classes":[{"kind":"vm"}],"living":{"vm":["vm-1"],"born":[-1]}}`:                          `"vm-1" has a time of -1`,
+		`{"version":1,"classes":[{"kind":"vm"}],"living":{"vm":["vm-1"],"died":[5]}}`:                           `living VMs: "vm-1" died at 5`,
+		`{"version":1,"classes":[{"kind":"vm"}],"removed":{"vm":["vm-1"]}}`:                                     `removed VMs: "vm-1" died at 0`,
+		`{"version":1,"recentKeys":[1],"recentTimes":[]}`:                                                       "recent events: 1 keys and 0 times",
+		`{"version":1,"recentKeys":[2147483648],"recentTimes":[1]}`:                                             "recent events: 2147483648 is no key",
+		`{"version":1,"classes":[{"kind":"vm"}],"vanished":{"vm":["vm-1"],"died":[5],"sign":[-9],"class":[1]}}`: `"vm-1" is of the class 1, of 1 that there are`,
+	}
+	for text, want := range cases {
+		state := new(lifetimes.State)
+		err := json.Unmarshal([]byte(text), state)
+		require.ErrorContains(t, err, want, text)
+		require.Equal(t, new(lifetimes.State), state)
+	}
+}
