@@ -59,6 +59,7 @@ func TestStatesThatAreRefused(t *testing.T) {
 		`{"version":1,"classes":[{"kind":"vm"}],"living":{"vm":["vm-1"],"born":[-1]}}`:                          `"vm-1" has a time of -1`,
 		`{"version":1,"classes":[{"kind":"vm"}],"living":{"vm":["vm-1"],"died":[5]}}`:                           `living VMs: "vm-1" died at 5`,
 		`{"version":1,"classes":[{"kind":"vm"}],"removed":{"vm":["vm-1"]}}`:                                     `removed VMs: "vm-1" died at 0`,
+		`{"version":1,"covered":9223372036854775807}`:                                                           "there is a time of 9223372036854775807",
 		`{"version":1,"recentKeys":[1],"recentTimes":[]}`:                                                       "recent events: 1 keys and 0 times",
 		`{"version":1,"recentKeys":[2147483648],"recentTimes":[1]}`:                                             "recent events: 2147483648 is no key",
 		`{"version":1,"classes":[{"kind":"vm"}],"vanished":{"vm":["vm-1"],"died":[5],"sign":[-9],"class":[1]}}`: `"vm-1" is of the class 1, of 1 that there are`,

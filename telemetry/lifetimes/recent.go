@@ -30,6 +30,9 @@ func (m moment) time() time.Time { return time.UnixMicro(int64(m)).UTC() }
 
 func (m moment) String() string { return m.time().Format(time.RFC3339) }
 
+// isTime says whether it can be a time, or an unknown one: no later than those that can be written down.
+func (m moment) isTime() bool { return m >= 0 && m.time().Year() < 9999 }
+
 // seconds is a length of time.
 func (m moment) seconds() float64 { return float64(m) / float64(second) }
 

@@ -19,6 +19,10 @@ func (in *stateJSON) state() (*State, error) {
 	if s.recent, err = in.recent(); err != nil {
 		return nil, err
 	}
+	times := slices.Concat([]moment{s.taken, s.covered, s.oldest, s.last.time}, sums(in.Times), s.stitched, s.unremoved)
+	if at := slices.IndexFunc(times, func(t moment) bool { return !t.isTime() }); at >= 0 {
+		return nil, fmt.Errorf("there is a time of %d", times[at])
+	}
 	for _, table := range []struct {
 		name          string
 		rows          *tableJSON
@@ -117,7 +121,7 @@ func (in *stateJSON) times(t *tableJSON, lives []life) error {
 			if at == &l.sign {
 				value += in.Taken
 			}
-			if *at = value; value < 0 || value == never {
+			if *at = value; !value.isTime() {
 				return fmt.Errorf("%q has a time of %d", l.ref, value)
 			}
 		}
