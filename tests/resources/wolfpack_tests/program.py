@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from robot.api import logger
 from robot.api.deco import keyword, library
 
 from wolfpack_tests.clients import Clients, clients, library_of_test
@@ -101,6 +104,24 @@ class Program:
         name = self.new_vch_name()
         self.wolfpack("vch", "create", name, *options)
         return name
+
+    @keyword
+    def run_printed_command(self, command: str) -> None:
+        """Run a command of wolfpack as it was printed, for a shell to take."""
+        program, *args = shlex.split(command.replace("\\\n", " "))
+        if program != "wolfpack":
+            raise AssertionError(f"expected a command of wolfpack, got {command!r}")
+        self.wolfpack(*args)
+
+    @keyword
+    def create_at_once(self, name: str, times: int) -> None:
+        """Have so many admins create a virtual container host of the same name at once, and each succeed or be refused."""
+        with ThreadPoolExecutor(times) as admins:
+            results = list(admins.map(lambda _: self._clients.wolfpack("vch", "create", name, expect_rc=None), range(times)))
+        for result in results:
+            logger.info(str(result))
+            if result.rc not in (0, 1):
+                raise AssertionError(f"expected exit code 0 or 1\n{result}")
 
     @keyword
     def start_own_node(self, vch: str, *options: str) -> str:

@@ -6,12 +6,15 @@ Library          wolfpack_tests.program.Program    AS    Program
 Test Template    Help Should Tell Of
 
 
-*** Test Cases ***     WORD           COMMAND
+*** Test Cases ***     WORD             COMMAND
 Commands               vch
 Node                   node
-VCH Commands           create         vch
-VCH Datastore          --datastore    vch        create
-Connection Settings    GOVC_URL       vch        create
+VCH Commands           create           vch
+VCH Datastore          --datastore      vch        create
+VCH Plan               --dry-run        vch        create
+VCH Config             --config         vch        inspect
+VCH Role               --create-role    vch        privileges
+Connection Settings    GOVC_URL         vch        create
 
 
 *** Keywords ***
