@@ -31,7 +31,8 @@ const parallelDeletes = 8
 // Delete removes the VCH of that name, or what an unfinished create or delete has left of it. It is errs.NotFound if
 // there is nothing, and errs.Invalid if there are pod VMs and opts does not allow to remove them. VMs of others in the
 // VCH's folder or pool are never touched: then the folder or pool is kept, and the error, errs.Exists, lists them. What
-// failed can be run again; the endpoint VM goes last of the VMs, so that the VCH can be found until then.
+// failed can be run again; the endpoint VM goes last of the VMs, so that the VCH can be found until then. Its name goes from
+// vCenter's index last of all, and is free for another from then on.
 func Delete(ctx context.Context, client *vsphere.Client, name string, opts DeleteOptions) error {
 	const op = "vch.Delete"
 	d := &deletion{client: client.Client, name: name, opts: opts}
