@@ -27,6 +27,7 @@ type Host struct {
 	hidden              map[portlayer.ID]bool // from the watch
 	place               portlayer.Host
 	lost                bool
+	unanswered          string        // the operation whose next answer is lost
 	changed             chan struct{} // closed and replaced at each change
 	watcher             func(portlayer.Update)
 	made                int
@@ -75,6 +76,9 @@ func (h *Host) Create(_ context.Context, spec portlayer.Spec) (portlayer.ID, err
 		Payload: spec.Machine.Extra[contract.KeyPod],
 	}
 	h.put(vm)
+	if err := h.answer("Create"); err != nil {
+		return "", err
+	}
 	return vm.ID, nil
 }
 
@@ -147,7 +151,7 @@ func (h *Host) Remove(_ context.Context, id portlayer.ID) error {
 		return errs.New("inprocess.Remove", errs.Unavailable, "VM %s is %s", id, vm.State)
 	}
 	h.drop(id)
-	return nil
+	return h.answer("Remove")
 }
 
 // Find looks for a VM that Hide has hidden, and reports it as Outside from then on.
@@ -205,6 +209,13 @@ func (h *Host) Regain() {
 	defer h.mu.Unlock()
 	h.lost = false
 	h.sync()
+}
+
+// LoseAnswer has the next operation of that name (Create, Start, Shutdown, Stop, Remove) be carried out and its answer be lost.
+func (h *Host) LoseAnswer(op string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.unanswered = op
 }
 
 // Set changes a VM behind the provider's back, as its guest or an admin would. It returns false if there is no such VM.
@@ -272,7 +283,16 @@ func (h *Host) change(op string, id portlayer.ID, change func(*portlayer.VM) err
 		return err
 	}
 	h.put(next)
-	return nil
+	return h.answer(op)
+}
+
+// answer is the answer to what was done: none, if LoseAnswer said so. The caller holds mu.
+func (h *Host) answer(op string) error {
+	if h.unanswered != op {
+		return nil
+	}
+	h.unanswered = ""
+	return errs.New("inprocess."+op, errs.Unavailable, "the answer was lost")
 }
 
 func (h *Host) put(vm portlayer.VM) {

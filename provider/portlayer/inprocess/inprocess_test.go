@@ -3,11 +3,11 @@
 package inprocess_test
 
 import (
+	"errors"
 	"testing"
 
 	"go.uber.org/goleak"
 
-	"wolfpack/provider/portlayer"
 	"wolfpack/provider/portlayer/inprocess"
 	"wolfpack/provider/portlayer/portlayertest"
 )
@@ -15,5 +15,11 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestConformance(t *testing.T) {
-	portlayertest.Run(t, func(*testing.T) portlayer.Portlayer { return inprocess.New() })
+	portlayertest.Run(t, func(*testing.T) portlayertest.Backend {
+		host := inprocess.New()
+		return portlayertest.Backend{Portlayer: host, LoseAnswer: host.LoseAnswer, Interrupt: func() {
+			host.Lose(errors.New("interrupted"))
+			host.Regain()
+		}}
+	})
 }

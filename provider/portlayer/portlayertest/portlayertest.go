@@ -6,6 +6,7 @@ package portlayertest
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -28,8 +29,17 @@ const VCH = "conformance"
 // patience is how long the suite waits for what must happen.
 const patience = 20 * time.Second
 
+// Backend is a backend under test, with what the suite does to it behind its back.
+type Backend struct {
+	portlayer.Portlayer
+	// LoseAnswer has the next change of that name (Create, Start, Shutdown, Stop, Remove) be made and its answer be lost.
+	LoseAnswer func(op string)
+	// Interrupt breaks the connection of the watch, at once or after its next news.
+	Interrupt func()
+}
+
 // Run runs the suite. start returns a new backend without VMs.
-func Run(t *testing.T, start func(t *testing.T) portlayer.Portlayer) {
+func Run(t *testing.T, start func(t *testing.T) Backend) {
 	for _, rule := range rules {
 		t.Run(rule.name, func(t *testing.T) {
 			backend := start(t)
@@ -40,15 +50,15 @@ func Run(t *testing.T, start func(t *testing.T) portlayer.Portlayer) {
 
 var rules = []struct {
 	name  string
-	check func(*testing.T, portlayer.Portlayer, *Watcher)
+	check func(*testing.T, Backend, *Watcher)
 }{
-	{"the watch begins with all VMs", func(t *testing.T, p portlayer.Portlayer, w *Watcher) {
+	{"the watch begins with all VMs", func(t *testing.T, p Backend, w *Watcher) {
 		id := create(t, p, "uid-1")
 		w.Await(t, "created", func(vms map[portlayer.ID]portlayer.VM) bool { return vms[id].ID == id })
 		second := Watch(t, p)
 		second.Await(t, "in the first batch", func(vms map[portlayer.ID]portlayer.VM) bool { return vms[id].ID == id })
 	}},
-	{"a created VM is off and says whose it is", func(t *testing.T, p portlayer.Portlayer, w *Watcher) {
+	{"a created VM is off and says whose it is", func(t *testing.T, p Backend, w *Watcher) {
 		spec := Spec(t, "uid-1")
 		id, err := p.Create(t.Context(), spec)
 		require.NoError(t, err)
@@ -61,20 +71,20 @@ var rules = []struct {
 		require.Equal(t, types.UID("uid-1"), pod.UID)
 		require.Nil(t, vm.Status)
 	}},
-	{"a pod has one VM: a second create finds the first", func(t *testing.T, p portlayer.Portlayer, w *Watcher) {
+	{"a pod has one VM: a second create finds the first", func(t *testing.T, p Backend, w *Watcher) {
 		id := create(t, p, "uid-1")
 		again, err := p.Create(t.Context(), Spec(t, "uid-1"))
 		require.True(t, errs.Is(err, errs.Exists), "%v", err)
 		require.Equal(t, id, again)
 		w.Await(t, "one VM", func(vms map[portlayer.ID]portlayer.VM) bool { return len(vms) == 1 })
 	}},
-	{"a VM that was started runs, and starting it again is no error", func(t *testing.T, p portlayer.Portlayer, w *Watcher) {
+	{"a VM that was started runs, and starting it again is no error", func(t *testing.T, p Backend, w *Watcher) {
 		id := create(t, p, "uid-1")
 		require.NoError(t, p.Start(t.Context(), id))
 		w.Await(t, "running", state(id, portlayer.Running))
 		require.NoError(t, p.Start(t.Context(), id))
 	}},
-	{"stopping a VM turns it off, and stopping it again is no error", func(t *testing.T, p portlayer.Portlayer, w *Watcher) {
+	{"stopping a VM turns it off, and stopping it again is no error", func(t *testing.T, p Backend, w *Watcher) {
 		id := running(t, p, w)
 		require.NoError(t, p.Stop(t.Context(), id))
 		require.NoError(t, p.AwaitOff(t.Context(), id))
@@ -82,20 +92,20 @@ var rules = []struct {
 		require.NoError(t, p.Stop(t.Context(), id))
 		require.NoError(t, p.Shutdown(t.Context(), id))
 	}},
-	{"waiting for a running VM to be off ends with the context", func(t *testing.T, p portlayer.Portlayer, w *Watcher) {
+	{"waiting for a running VM to be off ends with the context", func(t *testing.T, p Backend, w *Watcher) {
 		id := running(t, p, w)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		require.ErrorIs(t, p.AwaitOff(ctx, id), context.Canceled)
 	}},
-	{"a VM that runs is not removed", func(t *testing.T, p portlayer.Portlayer, w *Watcher) {
+	{"a VM that runs is not removed", func(t *testing.T, p Backend, w *Watcher) {
 		id := running(t, p, w)
 		err := p.Remove(t.Context(), id)
 		require.Error(t, err)
 		require.False(t, errs.Is(err, errs.NotFound), "%v", err)
 		w.Await(t, "still running", state(id, portlayer.Running))
 	}},
-	{"a removed VM is gone for the watch and for every operation", func(t *testing.T, p portlayer.Portlayer, w *Watcher) {
+	{"a removed VM is gone for the watch and for every operation", func(t *testing.T, p Backend, w *Watcher) {
 		id := create(t, p, "uid-1")
 		require.NoError(t, p.Remove(t.Context(), id))
 		w.Await(t, "gone", func(vms map[portlayer.ID]portlayer.VM) bool { return len(vms) == 0 })
@@ -107,7 +117,7 @@ var rules = []struct {
 			require.True(t, errs.Is(err, errs.NotFound), "%s: %v", name, err)
 		}
 	}},
-	{"a change is carried through when its context ends", func(t *testing.T, p portlayer.Portlayer, w *Watcher) {
+	{"a change is carried through when its context ends", func(t *testing.T, p Backend, w *Watcher) {
 		id := create(t, p, "uid-1")
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
@@ -119,7 +129,66 @@ var rules = []struct {
 		}
 		w.Await(t, "running", state(id, portlayer.Running))
 	}},
-	{"operations on many VMs go side by side", func(t *testing.T, p portlayer.Portlayer, w *Watcher) {
+	{"a change whose answer was lost is completed by making it again, and is not made twice", func(t *testing.T, p Backend, w *Watcher) {
+		var id portlayer.ID
+		for _, change := range []struct {
+			op    string
+			make  func() error
+			after []errs.Kind // what may be said of what is done already
+			want  portlayer.State
+		}{
+			{"Create", func() (err error) { id, err = p.Create(t.Context(), Spec(t, "uid-1")); return err }, []errs.Kind{errs.Exists}, portlayer.Off},
+			{"Start", func() error { return p.Start(t.Context(), id) }, nil, portlayer.Running},
+			{"Stop", func() error { return p.Stop(t.Context(), id) }, nil, portlayer.Off},
+			{"Remove", func() error { return p.Remove(t.Context(), id) }, []errs.Kind{errs.NotFound}, ""},
+		} {
+			p.LoseAnswer(change.op)
+			first := change.make()
+			require.True(t, okay(first, append(change.after, errs.Unavailable)...), "%s: %v", change.op, first)
+			again := change.make()
+			require.True(t, okay(again, change.after...), "%s again: %v", change.op, again)
+			require.NotEmpty(t, id)
+			w.Await(t, change.op+", once", func(vms map[portlayer.ID]portlayer.VM) bool {
+				return vms[id].State == change.want && (len(vms) == 1 || change.want == "" && len(vms) == 0)
+			})
+		}
+	}},
+	{"a guest whose shutdown was asked for may be asked again", func(t *testing.T, p Backend, w *Watcher) {
+		id := running(t, p, w)
+		p.LoseAnswer("Shutdown")
+		for range 3 {
+			err := p.Shutdown(t.Context(), id)
+			require.True(t, okay(err, errs.Unavailable), "%v", err) // without Tools it cannot be asked
+		}
+		require.NoError(t, p.Stop(t.Context(), id))
+		w.Await(t, "off", state(id, portlayer.Off))
+		require.True(t, okay(p.Shutdown(t.Context(), id), errs.Unavailable), "if it could not be asked before, this answer is lost")
+		require.NoError(t, p.Shutdown(t.Context(), id))
+	}},
+	{"finding a VM changes nothing, and one that is not there is not found", func(t *testing.T, p Backend, w *Watcher) {
+		id := running(t, p, w)
+		for range 2 {
+			require.NoError(t, p.Find(t.Context(), "uid-1"))
+			err := p.Find(t.Context(), "uid-2")
+			require.True(t, errs.Is(err, errs.NotFound), "%v", err)
+		}
+		vm := w.Await(t, "still running", state(id, portlayer.Running))[id]
+		require.False(t, vm.Outside, "it is where it was")
+	}},
+	{"a watch that is interrupted says so, and comes back with all there is and nothing else", func(t *testing.T, p Backend, w *Watcher) {
+		stays, goes := create(t, p, "uid-stays"), create(t, p, "uid-goes")
+		w.Await(t, "both", func(vms map[portlayer.ID]portlayer.VM) bool { return len(vms) == 2 })
+		before := w.Syncs()
+		p.Interrupt()
+		later := create(t, p, "uid-later")
+		w.await(t, "it is interrupted, and back", func() bool { return len(w.lost) > 0 && w.syncs > before })
+		require.NoError(t, p.Start(t.Context(), stays))
+		require.NoError(t, p.Remove(t.Context(), goes))
+		w.Await(t, "news go on", func(vms map[portlayer.ID]portlayer.VM) bool {
+			return len(vms) == 2 && vms[stays].State == portlayer.Running && vms[later].State == portlayer.Off
+		})
+	}},
+	{"operations on many VMs go side by side", func(t *testing.T, p Backend, w *Watcher) {
 		var group sync.WaitGroup
 		failures := make(chan error, 20)
 		for i := range 20 {
@@ -146,7 +215,7 @@ var rules = []struct {
 			return n == 20
 		})
 	}},
-	{"the watch begins with what VMs run on", func(t *testing.T, _ portlayer.Portlayer, w *Watcher) {
+	{"the watch begins with what VMs run on", func(t *testing.T, _ Backend, w *Watcher) {
 		host := w.AwaitHost(t, "there", func(portlayer.Host) bool { return true })
 		require.Positive(t, host.All.CPUs)
 		require.Positive(t, host.All.MemoryBytes)
@@ -160,7 +229,7 @@ var rules = []struct {
 		require.NotEmpty(t, host.Product)
 		require.NotEmpty(t, host.Version)
 	}},
-	{"a pod's VM takes nothing from what pods may use", func(t *testing.T, p portlayer.Portlayer, w *Watcher) {
+	{"a pod's VM takes nothing from what pods may use", func(t *testing.T, p Backend, w *Watcher) {
 		before := w.AwaitHost(t, "there", func(portlayer.Host) bool { return true })
 		running(t, p, w)
 		after := w.AwaitHost(t, "there", func(portlayer.Host) bool { return true })
@@ -206,6 +275,11 @@ func running(t *testing.T, p portlayer.Portlayer, w *Watcher) portlayer.ID {
 	return id
 }
 
+// okay says whether err is nil, or of one of the kinds.
+func okay(err error, kinds ...errs.Kind) bool {
+	return err == nil || slices.ContainsFunc(kinds, func(kind errs.Kind) bool { return errs.Is(err, kind) })
+}
+
 func state(id portlayer.ID, want portlayer.State) func(map[portlayer.ID]portlayer.VM) bool {
 	return func(vms map[portlayer.ID]portlayer.VM) bool { return vms[id].State == want }
 }
@@ -216,7 +290,7 @@ type Watcher struct {
 	vms     map[portlayer.ID]portlayer.VM
 	host    portlayer.Host
 	lost    []error
-	synced  bool
+	syncs   int
 	changed chan struct{} // closed and replaced at each update
 }
 
@@ -231,7 +305,7 @@ func Watch(t *testing.T, p portlayer.Portlayer) *Watcher {
 		cancel()
 		require.ErrorIs(t, <-done, context.Canceled)
 	})
-	w.await(t, "the first batch", func() bool { return w.synced })
+	w.await(t, "the first batch", func() bool { return w.syncs > 0 })
 	return w
 }
 
@@ -242,7 +316,8 @@ func (w *Watcher) update(update portlayer.Update) {
 		w.lost = append(w.lost, update.Lost)
 	}
 	if update.Sync {
-		w.vms, w.synced = map[portlayer.ID]portlayer.VM{}, true
+		w.vms = map[portlayer.ID]portlayer.VM{}
+		w.syncs++
 	}
 	if update.Host != nil {
 		w.host = *update.Host
@@ -311,4 +386,11 @@ func (w *Watcher) Lost() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.lost)
+}
+
+// Syncs returns how many times the watch has begun with all there is.
+func (w *Watcher) Syncs() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.syncs
 }

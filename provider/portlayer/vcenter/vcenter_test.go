@@ -55,17 +55,27 @@ func compute(model *simulator.Model) string {
 }
 
 func TestConformanceOnVCenter(t *testing.T) {
-	portlayertest.Run(t, func(t *testing.T) portlayer.Portlayer {
-		_, _, backend := start(t, simulator.VPX(), vcsim.GuestsNone)
-		return backend
+	portlayertest.Run(t, func(t *testing.T) portlayertest.Backend {
+		return conforming(start(t, simulator.VPX(), vcsim.GuestsNone))
 	})
 }
 
 func TestConformanceOnESXi(t *testing.T) {
-	portlayertest.Run(t, func(t *testing.T) portlayer.Portlayer {
-		_, _, backend := start(t, simulator.ESX(), vcsim.GuestsNone)
-		return backend
+	portlayertest.Run(t, func(t *testing.T) portlayertest.Backend {
+		return conforming(start(t, simulator.ESX(), vcsim.GuestsNone))
 	})
+}
+
+// conforming is a backend for the conformance suite.
+func conforming(server *vcsim.Server, _ *vsphere.Client, backend *vcenter.VCenter) portlayertest.Backend {
+	methods := map[string]string{
+		"Create": "CreateVM_Task", "Start": "PowerOnVM_Task", "Shutdown": "ShutdownGuest", "Stop": "PowerOffVM_Task", "Remove": "Destroy_Task",
+	}
+	return portlayertest.Backend{
+		Portlayer:  backend,
+		LoseAnswer: func(op string) { server.Inject(vcsim.Fault{Method: methods[op], Count: 1, Do: vcsim.DoLoseAnswer}) },
+		Interrupt:  func() { server.Inject(vcsim.Fault{Method: "WaitForUpdatesEx", Count: 1, Do: vcsim.DoReset}) },
+	}
 }
 
 func TestRoundTripsOfAPod(t *testing.T) {
