@@ -15,11 +15,12 @@ export GOFLAGS := -buildvcs=false
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w $(STAMP)'
 PROGRAMS := wolfpack vcsim lab govc
 
-# Parameters: make up ONCE=1, make robot SUITE=pod_lifecycle TARGET=vcenter PROCESSES=4
+# Parameters: make up ONCE=1, make robot SUITE=pod_lifecycle TARGET=vcenter PROCESSES=4, make pitfalls PITFALL=5
 ONCE      ?=
 SUITE     ?=
 TARGET    ?=
 PROCESSES ?=
+PITFALL   ?=
 
 .PHONY: help
 help: ## show this help
@@ -48,6 +49,10 @@ robot: build kube venv need-browser ## Robot suites, in parallel (SUITE=area, TA
 .PHONY: bench
 bench: build kube ## benchmarks: one table, each row a ratio to a baseline of the same run
 	@go run ./tests/bench
+
+.PHONY: pitfalls
+pitfalls: kube ## prove that each pitfall of Virtual Kubelet has a test that fails on naive code (minutes; PITFALL=5 is one)
+	@go run ./tests/pitfalls $(if $(PITFALL),--only $(PITFALL))
 
 .PHONY: build
 build: need-go ## the programs, into bin/

@@ -5,6 +5,7 @@ package provider
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -352,6 +353,33 @@ func TestDeleteWhileWaitingForAnotherTry(t *testing.T) {
 			require.Empty(t, w.host.VMs())
 		})
 	}
+}
+
+// Virtual Kubelet takes a pod that it cannot get for one that is not there, and makes it.
+func TestPodsAreKnownWithoutVSphere(t *testing.T) {
+	away := errs.New("test", errs.Unavailable, "vCenter is away")
+	var gone atomic.Bool
+	w := newWorld(t, func(h *inprocess.Host) {
+		h.Before = func(string, portlayer.ID) error {
+			if gone.Load() {
+				return away
+			}
+			return nil
+		}
+	})
+	pod := w.apply("u-1")
+	w.awaitPhase(pod.UID, corev1.PodRunning)
+	gone.Store(true)
+	w.host.Lose(away)
+	found, err := w.GetPod(t.Context(), "shop", "web")
+	require.NoError(t, err)
+	require.Equal(t, corev1.PodRunning, found.Status.Phase)
+	status, err := w.GetPodStatus(t.Context(), "shop", "web")
+	require.NoError(t, err)
+	require.Equal(t, corev1.PodRunning, status.Phase)
+	all, err := w.GetPods(t.Context())
+	require.NoError(t, err)
+	require.Len(t, all, 1)
 }
 
 func TestWhatHappenedWhileTheWatchWasLost(t *testing.T) {

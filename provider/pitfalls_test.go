@@ -15,20 +15,21 @@ import (
 	"wolfpack/tests/vcsim"
 )
 
-// Virtual Kubelet has pitfalls that a provider must know. Here is each, with the test that fails on code that does not:
+// Virtual Kubelet has pitfalls that a provider must know. Here is each, with the tests that fail on code that does not, which
+// `make pitfalls` proves:
 //
 //	 1 a deleted pod stays for its whole grace period                TestAPodsLifeWithARealAPIServer, TestDeleteRemovesVMAndPodAtOnce
 //	 2 a pod without a running container is removed before its VM   TestDeletionsWithARealAPIServer, TestVirtualKubeletsForcedDeletionsAreOrderly
 //	 3 the API pod goes when the timer fires, whatever its VM does   TestDeleteOfAStubbornPodEndsWithItsGracePeriod, TestDeleteIsTriedUntilItWorks
 //	 4 deletions in a gap of the watch are dropped                   TestAVMWithoutAPodIsRemoved, TestAStaleListerRemovesNoVM
-//	 5 a pod recreated under its name is taken for the old one       TestDeletionsWithARealAPIServer, TestAnEarlierPodOfTheSameNameIsNotThisOne
+//	 5 a pod recreated under its name is taken for the old one       TestAnEarlierPodOfTheSameNameIsNotThisOne, TestTheVMOfAPodThatWasReplacedIsRemoved
 //	 6 a restart with an empty store creates every pod again         TestRestartFindsItsPods, TestAVMThatWentWhileNoProviderRanIsNotMadeAnew
 //	 7 a restart updates every pod                                   TestCreateAndUpdateAreIdempotent
 //	 8 an error of UpdatePod or DeletePod ends a running pod         TestCreateAndUpdateAreIdempotent, TestDeleteIsTriedUntilItWorks
 //	 9 a status carries stale metadata                               TestCreateAndUpdateAreIdempotent, TestAStatusUndoesNoLabel
-//	10 an error of GetPod makes the pod anew                         TestWhatHappenedWhileTheWatchWasLost
+//	10 an error of GetPod makes the pod anew                         TestPodsAreKnownWithoutVSphere
 //	11 a pod's references to itself in its environment stop it       TestAPodMayReferToItselfWithARealAPIServer
-//	12 right after a start, what pods refer to is not known yet      TestAPodWaitsForWhatItRefersTo
+//	12 right after a start, what pods refer to is not known yet      TestAPodWaitsForWhatItRefersTo, guests.TestCheckSaysWhatCannotBeRead
 //	13 a failed create is forgotten after a while                    TestFailureThatPassesIsTriedAgain
 //	14 a vCenter that is away makes the node NotReady                TestNodeStaysReadyWithoutVSphere
 //	15 a slow pod blocks others                                      TestOnePodNeverWaitsForAnother
@@ -41,9 +42,12 @@ func TestDeletionsWithARealAPIServer(t *testing.T) {
 	pods := c.client.CoreV1().Pods("default")
 	gone := func(_ *corev1.Pod, err error) bool { return apierrors.IsNotFound(err) }
 
-	// No container ever runs in this one, so that Virtual Kubelet would remove it from the API at once.
+	// No container ever runs in this one, so that Virtual Kubelet would remove it from the API at once. Its guest takes a while
+	// to stop, so that the VM would be there longer.
 	_, err := pods.Create(t.Context(), &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: "pending", Annotations: map[string]string{vcsim.AnnotationHang: "true"}},
+		ObjectMeta: metav1.ObjectMeta{Name: "pending", Annotations: map[string]string{
+			vcsim.AnnotationHang: "true", vcsim.AnnotationStopDelay: "2s",
+		}},
 		Spec: corev1.PodSpec{
 			NodeName: nodeName, Tolerations: []corev1.Toleration{{Operator: corev1.TolerationOpExists}},
 			Containers: []corev1.Container{{Name: "app", Image: "app:1"}},
