@@ -84,6 +84,10 @@ func (v *vCenter) measure(ctx context.Context, o options) ([]row, float64, error
 		progress("a census of %d VMs took %.1f s", v.vms, ours.Seconds)
 		return rows, ours.Heap, nil
 	}
+	served, err := v.serve(ctx, float64(asked))
+	if rows = append(rows, served...); err != nil {
+		return rows, ours.Heap, err
+	}
 	near, err := v.compare(ctx, o, "")
 	for i := range near {
 		near[i].target = "" // which is for a vCenter that is somewhere else
