@@ -67,7 +67,7 @@ var mutations = []mutation{
 		update.Changed = nil
 	}
 	update.Changed = slices.DeleteFunc(`}},
-		[]string{"provider.TestRestartFindsItsPods", "provider.TestAPodsLifeWithARealAPIServer"},
+		[]string{"provider.TestRestartFindsItsPods"},
 	},
 	{
 		6, "a pod that ran and has no VM gets another",
