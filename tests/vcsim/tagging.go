@@ -45,10 +45,36 @@ func (s *Server) observeTagging(next http.Handler) http.HandlerFunc {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		x := &exchange{server: s, call: new(call), rest: true, answer: &answer{ResponseWriter: w, status: http.StatusOK, body: []byte{}}}
 		x.call.Method, x.call.Agent = operation(r), r.UserAgent()
+		if key := cisSession(r); key != "" {
+			x.call.Session = sessionID(key)
+		}
 		x.begin(body)
-		x.serve(r, func(w http.ResponseWriter, r *http.Request) { s.answerTagging(w, r, x.call.Method, next) })
+		x.serve(r, func(w http.ResponseWriter, r *http.Request) {
+			if x.effect().Do == DoExpire {
+				record(next, goodbye(r))
+				x.answer.giveError(new(types.NotAuthenticated))
+				return
+			}
+			s.answerTagging(w, r, x.call.Method, next)
+		})
 		x.end()
 	}
+}
+
+// cisSession is the key of the session that a request is made in, or "". It comes as a header or as a cookie.
+func cisSession(r *http.Request) string {
+	const name = "vmware-api-session-id"
+	if cookie, err := r.Cookie(name); err == nil {
+		return cookie.Value
+	}
+	return r.Header.Get(name)
+}
+
+// goodbye is a request to end the session that r is made in.
+func goodbye(r *http.Request) *http.Request {
+	end := httptest.NewRequest(http.MethodDelete, cisPath+"session", nil)
+	end.Header = r.Header
+	return end
 }
 
 // answerTagging answers a request as vCenter does: a category that is not there has no list of tags, and no tag is on a thing

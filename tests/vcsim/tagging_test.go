@@ -101,6 +101,12 @@ func TestRequestsForTagsAreInTheJournalAndStruckByFaults(t *testing.T) {
 	list, err := manager.ListCategories(t.Context())
 	require.NoError(t, err)
 	require.Len(t, list, 2, "it was made all the same")
+
+	server.Inject(vcsim.Fault{Method: "cis.tagging.category.list", Do: vcsim.DoExpire, Count: 1})
+	for range 2 {
+		_, err = manager.ListCategories(t.Context())
+		require.ErrorContains(t, err, "401 Unauthorized", "the session is over")
+	}
 }
 
 // Each of a read's filters says which properties of its own objects are wanted.
