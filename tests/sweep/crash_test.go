@@ -116,7 +116,8 @@ func (w *world) loggedOut(killed int) {
 	w.Helper()
 	requests := w.requests()
 	last := requests[len(requests)-1]
-	require.Equal(w, []string{"Logout", "ok"}, []string{last.Method, last.Outcome})
+	require.Equal(w, "Logout", last.Method)
+	require.Contains(w, []string{"ok", "fault NotAuthenticated"}, last.Outcome) // the latter if vCenter has ended the session itself
 	require.LessOrEqual(w, len(w.sessions()), killed, "sessions are left")
 }
 

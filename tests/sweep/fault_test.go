@@ -40,6 +40,12 @@ var parts = map[string][]string{
 	"start":   {"CreateVM_Task", "PowerOnVM_Task"},
 	"stop":    {"ShutdownGuest", "PowerOffVM_Task", "Destroy_Task"},
 	"leave":   {"DestroyPropertyCollector", "Logout"},
+
+	// The VCH is found by vCenter's tags, once. After one of these has failed the others do not come, for it is found without.
+	"tags login":   {"cis.session.create"},
+	"tags list":    {"cis.tagging.tag.list-tags-for-category"},
+	"tags objects": {"cis.tagging.tag-association.list-attached-objects-on-tags"},
+	"tags logout":  {"cis.session.delete"},
 }
 
 // fault is one of the ways, for the methods of one part.
@@ -54,7 +60,7 @@ func (f fault) methods() []string {
 		case vcsim.DoTaskFault, vcsim.DoTaskStuck:
 			return !strings.HasSuffix(method, "_Task")
 		case vcsim.DoExpire:
-			return f.part == "connect" // there is no session yet
+			return f.part == "connect" || f.part == "tags login" // there is no session yet
 		default:
 			return false
 		}
