@@ -145,7 +145,7 @@ func TestTelemetryServeHelpShowsEachFlag(t *testing.T) {
 	t.Setenv("GOVC_PASSWORD", "secret")
 	help := works(t, "telemetry", "serve", "--help")
 	for _, want := range []string{
-		"/probe?target=", "passwordFile:", "Counting:", "Serving:", "--listen", "--tls-cert-file", "--config file", "--history file", "--url", "--probe strings",
+		"/probe?target=", "passwordFile:", "Counting:", "Serving:", "--listen", "--tls-cert-file", "--config file", "--history file", "--url", "--probe URL",
 		"One vCenter:", "deploy/grafana", "2 with each count",
 	} {
 		require.Contains(t, help, want)
