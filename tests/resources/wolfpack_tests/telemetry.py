@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from robot.api.deco import keyword, library
 
 from wolfpack_tests.clients import Clients, clients
+from wolfpack_tests.waiting import NotYetError, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -98,6 +99,16 @@ class Telemetry:
             "container VMs of VCHs": self._container_vms_of_vchs,
         }[what]
         return count()
+
+    @keyword
+    def wait_until_clock_is_beyond(self, report: Report) -> None:
+        """Wait until a report that is taken now is a later one by vCenter's clock, which goes by the second."""
+
+        def look() -> None:
+            if self.take_report("--no-events")["taken"] == report["taken"]:
+                raise NotYetError(report["taken"])
+
+        wait_until(f"vCenter's clock is beyond {report['taken']}", look)
 
     @keyword
     def counts_should_have_grown(self, before: Report, after: Report, *, vchs: int, container_vms: int) -> None:

@@ -36,7 +36,8 @@ Each VM For A Program
 
 What Changed
     ${file} =    Own File    telemetry.history
-    Take Report    --no-events    --history    ${file}
+    ${first} =    Take Report    --no-events    --history    ${file}
+    Wait Until Clock Is Beyond    ${first}
     Apply Pod    another
     Wait Until Pod Is    another    Running
     ${table} =    Take Report As    table    --no-events    --history    ${file}
