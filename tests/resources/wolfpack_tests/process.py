@@ -25,11 +25,14 @@ class Process:
         self.name = name
         """What it runs, for messages."""
         self.log = log
+        self._begin = 0
+        """Where in the log the last start began."""
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self, lab: Lab, *args: str) -> None:
         """Start the process. It stays in Robot's process group, so that whoever ends Robot ends it too."""
         self.log.parent.mkdir(exist_ok=True)
+        self._begin = self.log.stat().st_size if self.log.exists() else 0
         argv = [lab.binaries["wolfpack"], *args]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(argv, env=lab.env(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -69,8 +72,8 @@ class Process:
         return self.name
 
     def has_logged(self, words: str) -> bool:
-        """Return whether the log has these words."""
-        return words in self.log.read_text(errors="backslashreplace")
+        """Return whether the log has these words, since the process was started the last time."""
+        return words in self.log.read_bytes()[self._begin :].decode(errors="backslashreplace")
 
     def log_tail(self, lines: int = 25) -> str:
         """Return the end of the log, for messages."""

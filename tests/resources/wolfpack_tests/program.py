@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 SYSTEM_NAMESPACE = "wolfpack-system"
 """Where wolfpack keeps what is its nodes' own, by default."""
 
+TAKES_PODS = "The virtual node takes pods"
+"""What the log of a process says, once it is at work."""
+
 STANDS_BY = "self=false"
 """What the log of a process says, of who leads, when that is another."""
 
@@ -169,10 +172,16 @@ class Program:
 
     @keyword
     def start_own_node_again(self, name: str) -> None:
-        """Start a node that was stopped, and wait until it reports again that it is ready."""
-        before = self._heartbeat(name)
-        self._nodes[name].start(self._clients)
-        self._wait_until_ready(self._nodes[name], after=before)
+        """Start a node that was stopped, and wait until it is at work again: that it is ready, Kubernetes says all along."""
+        node = self._nodes[name]
+        node.start(self._clients)
+
+        def look() -> None:
+            node.check()
+            if not node.has_logged(TAKES_PODS):
+                raise NotYetError(f"no {TAKES_PODS!r} in its log")
+
+        wait_until(f"{node} takes pods again", look, evidence=node.log_tail)
 
     @keyword
     def remove_own_hosts(self) -> None:
@@ -187,28 +196,19 @@ class Program:
         for vch in existing.intersection(vchs):
             self.wolfpack("vch", "delete", vch, "--force")
 
-    def _wait_until_ready(self, node: Node, after: str = "") -> None:
+    def _wait_until_ready(self, node: Node) -> None:
         def look() -> None:
             node.check()
             for name in node.names:
-                heartbeat = self._heartbeat(name)
-                if not heartbeat or heartbeat == after:
-                    raise NotYetError(f"{name} is ready at {heartbeat or 'no time'}")
+                if not self._is_ready(name):
+                    raise NotYetError(f"{name} is not ready")
 
         wait_until(f"{node} is ready", look, timeout=TIMEOUT, evidence=node.log_tail)
 
-    def _heartbeat(self, node: str) -> str:
-        """Return when the node last said that it is ready, or nothing."""
-        conditions = self._clients.kubectl(
-            "get",
-            "node",
-            node,
-            "--ignore-not-found",
-            "-o",
-            'jsonpath={range .status.conditions[?(@.type=="Ready")]}{.status} {.lastHeartbeatTime}{end}',
-        ).stdout
-        status, _, heartbeat = conditions.partition(" ")
-        return heartbeat if status == "True" else ""
+    def _is_ready(self, node: str) -> bool:
+        """Return whether the node says that it is ready."""
+        path = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
+        return self._clients.kubectl("get", "node", node, "--ignore-not-found", "-o", path).stdout == "True"
 
 
 def logs() -> str:
