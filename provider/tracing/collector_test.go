@@ -3,21 +3,15 @@
 package tracing_test
 
 import (
-	"compress/gzip"
 	"context"
-	"io"
-	"net"
-	"net/http"
-	"net/http/httptest"
 	"sync"
 	"testing"
 
-	"github.com/stretchr/testify/require"
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
+
+	"wolfpack/tests/otlptest"
 )
 
 // collector is a small OpenTelemetry collector: it keeps what exporters send.
@@ -36,7 +30,7 @@ func (c *collector) Export(_ context.Context, batch *collectorpb.ExportTraceServ
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, resource := range batch.GetResourceSpans() {
-		c.about = attributes(resource.GetResource().GetAttributes())
+		c.about = otlptest.Attributes(resource.GetResource().GetAttributes())
 		for _, scope := range resource.GetScopeSpans() {
 			for _, span := range scope.GetSpans() {
 				c.spans[span.GetName()] = span
@@ -46,56 +40,14 @@ func (c *collector) Export(_ context.Context, batch *collectorpb.ExportTraceServ
 	return &collectorpb.ExportTraceServiceResponse{}, nil
 }
 
-func attributes(list []*commonpb.KeyValue) map[string]string {
-	all := map[string]string{}
-	for _, a := range list {
-		all[a.GetKey()] = a.GetValue().GetStringValue()
-	}
-	return all
-}
-
 // serveGRPC returns the URL of a collector that speaks OTLP over gRPC.
 func (c *collector) serveGRPC(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	server := grpc.NewServer()
-	collectorpb.RegisterTraceServiceServer(server, c)
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(listener) }()
-	t.Cleanup(func() {
-		server.Stop()
-		require.NoError(t, <-done)
-	})
-	return "http://" + listener.Addr().String()
+	return otlptest.ServeGRPC(t, func(server *grpc.Server) { collectorpb.RegisterTraceServiceServer(server, c) })
 }
 
 // serveHTTP returns the URL of a collector that speaks OTLP over HTTP.
 func (c *collector) serveHTTP(t *testing.T) string {
-	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		batch := new(collectorpb.ExportTraceServiceRequest)
-		if err := decode(r, batch); err != nil || r.URL.Path != "/v1/traces" {
-			http.Error(w, "not OTLP", http.StatusBadRequest)
-			return
-		}
-		_, _ = c.Export(r.Context(), batch)
-	}))
-	t.Cleanup(server.Close)
-	return server.URL
-}
-
-func decode(r *http.Request, into proto.Message) error {
-	body := io.Reader(r.Body)
-	if r.Header.Get("Content-Encoding") == "gzip" {
-		var err error
-		if body, err = gzip.NewReader(r.Body); err != nil {
-			return err
-		}
-	}
-	text, err := io.ReadAll(body)
-	if err != nil {
-		return err
-	}
-	return proto.Unmarshal(text, into)
+	return otlptest.ServeHTTP(t, "/v1/traces", func() *collectorpb.ExportTraceServiceRequest {
+		return new(collectorpb.ExportTraceServiceRequest)
+	}, c.Export)
 }

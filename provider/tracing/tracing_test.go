@@ -20,6 +20,7 @@ import (
 
 	"wolfpack/errs"
 	"wolfpack/provider/tracing"
+	"wolfpack/tests/otlptest"
 	"wolfpack/version"
 )
 
@@ -88,7 +89,7 @@ func checkSpans(t *testing.T, c *collector) {
 	require.Equal(t, operation.GetTraceId(), request.GetTraceId())
 	require.NotNil(t, c.spans["createOrUpdatePod"])
 	for _, span := range []*tracepb.Span{operation, step, request} {
-		got := attributes(span.GetAttributes())
+		got := otlptest.Attributes(span.GetAttributes())
 		require.Equal(t, "default", got["k8s.namespace.name"])
 		require.Equal(t, "web", got["k8s.pod.name"])
 		require.Equal(t, "u-1", got["k8s.pod.uid"])
@@ -99,7 +100,7 @@ func checkSpans(t *testing.T, c *collector) {
 		require.Equal(t, "vCenter is busy", span.GetStatus().GetMessage())
 	}
 	require.Equal(t, tracepb.Span_SPAN_KIND_CLIENT, request.GetKind())
-	require.Equal(t, "CreateVM_Task", attributes(request.GetAttributes())["rpc.method"])
+	require.Equal(t, "CreateVM_Task", otlptest.Attributes(request.GetAttributes())["rpc.method"])
 	require.Equal(t, "wolfpack", c.about["service.name"])
 	require.Equal(t, version.Get().Version, c.about["service.version"])
 	require.Equal(t, "n", c.about["k8s.node.name"])

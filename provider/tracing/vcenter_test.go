@@ -15,6 +15,7 @@ import (
 	"wolfpack/provider/portlayer"
 	"wolfpack/provider/portlayer/vcenter"
 	"wolfpack/provider/tracing"
+	"wolfpack/tests/otlptest"
 	"wolfpack/tests/vcsim"
 	"wolfpack/vch"
 	"wolfpack/vsphere"
@@ -41,7 +42,7 @@ func TestAVMsCreationIsOneTrace(t *testing.T) {
 	} {
 		require.Contains(t, c.spans, child)
 		require.Equal(t, c.spans[parent].GetSpanId(), c.spans[child].GetParentSpanId(), "%s is part of %s", child, parent)
-		require.Equal(t, "web", attributes(c.spans[child].GetAttributes())["k8s.pod.name"])
+		require.Equal(t, "web", otlptest.Attributes(c.spans[child].GetAttributes())["k8s.pod.name"])
 	}
 	require.NotContains(t, c.spans, "WaitForUpdatesEx")
 }

@@ -3,11 +3,8 @@
 package otlp_test
 
 import (
-	"compress/gzip"
 	"context"
-	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -19,17 +16,16 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/resource"
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
-	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
 
 	"wolfpack/errs"
 	"wolfpack/telemetry"
 	"wolfpack/telemetry/otlp"
 	"wolfpack/telemetry/render"
 	"wolfpack/telemetry/telemetrytest"
+	"wolfpack/tests/otlptest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -52,56 +48,14 @@ func (c *collector) Export(_ context.Context, batch *collectorpb.ExportMetricsSe
 
 // serveGRPC returns the URL of a collector that speaks OTLP over gRPC.
 func (c *collector) serveGRPC(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	server := grpc.NewServer()
-	collectorpb.RegisterMetricsServiceServer(server, c)
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(listener) }()
-	t.Cleanup(func() {
-		server.Stop()
-		require.NoError(t, <-done)
-	})
-	return "http://" + listener.Addr().String()
+	return otlptest.ServeGRPC(t, func(server *grpc.Server) { collectorpb.RegisterMetricsServiceServer(server, c) })
 }
 
 // serveHTTP returns the URL of a collector that speaks OTLP over HTTP.
 func (c *collector) serveHTTP(t *testing.T) string {
-	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		batch := new(collectorpb.ExportMetricsServiceRequest)
-		if err := decode(r, batch); err != nil || r.URL.Path != "/v1/metrics" {
-			http.Error(w, "not OTLP", http.StatusBadRequest)
-			return
-		}
-		_, _ = c.Export(r.Context(), batch)
-	}))
-	t.Cleanup(server.Close)
-	return server.URL
-}
-
-func decode(r *http.Request, into proto.Message) error {
-	body := io.Reader(r.Body)
-	if r.Header.Get("Content-Encoding") == "gzip" {
-		var err error
-		if body, err = gzip.NewReader(r.Body); err != nil {
-			return err
-		}
-	}
-	text, err := io.ReadAll(body)
-	if err != nil {
-		return err
-	}
-	return proto.Unmarshal(text, into)
-}
-
-func attributes(list []*commonpb.KeyValue) map[string]string {
-	all := map[string]string{}
-	for _, a := range list {
-		all[a.GetKey()] = a.GetValue().GetStringValue()
-	}
-	return all
+	return otlptest.ServeHTTP(t, "/v1/metrics", func() *collectorpb.ExportMetricsServiceRequest {
+		return new(collectorpb.ExportMetricsServiceRequest)
+	}, c.Export)
 }
 
 func census(name string) render.Census {
@@ -126,10 +80,10 @@ func TestReportsReachACollector(t *testing.T) {
 			got := <-c.got
 			e.Send(census("west"))
 			e.Stop(t.Context())
-			require.Equal(t, "west", attributes((<-c.got).GetResource().GetAttributes())["vcenter.name"], "what waits at the end is sent")
+			require.Equal(t, "west", otlptest.Attributes((<-c.got).GetResource().GetAttributes())["vcenter.name"], "what waits at the end is sent")
 
 			report := telemetrytest.Report()
-			about := attributes(got.GetResource().GetAttributes())
+			about := otlptest.Attributes(got.GetResource().GetAttributes())
 			for key, want := range map[string]string{
 				"vcenter.name": "east", "vcenter.version": report.VCenter.Version, "vcenter.build": report.VCenter.Build,
 				"vcenter.api_version": report.VCenter.APIVersion, "vcenter.instance.uuid": report.VCenter.InstanceUUID,
@@ -225,7 +179,7 @@ func TestACollectorThatIsSlow(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		first.Do(func() { close(asked); <-answer })
 		batch := new(collectorpb.ExportMetricsServiceRequest)
-		if decode(r, batch) == nil {
+		if otlptest.Decode(r, batch) == nil {
 			_, _ = c.Export(r.Context(), batch)
 		}
 	}))
