@@ -63,6 +63,15 @@ func (a *answer) give(status int, body []byte) {
 
 // observe returns a handler of the vSphere API that enters requests in the journal, and lets faults strike them.
 func (s *Server) observe(next http.HandlerFunc) http.HandlerFunc {
+	return s.exchanged(newExchange, next)
+}
+
+func newExchange(r *http.Request, body []byte) *exchange {
+	return &exchange{call: newCall(r, body), answer: &answer{status: http.StatusOK}}
+}
+
+// exchanged returns a handler that makes an exchange of each request; what carries it out finds that in the context.
+func (s *Server) exchanged(of func(r *http.Request, body []byte) *exchange, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		_ = r.Body.Close() // it has been read
@@ -72,7 +81,8 @@ func (s *Server) observe(next http.HandlerFunc) http.HandlerFunc {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		defer context.AfterFunc(s.ctx, cancel)()
-		x := &exchange{server: s, call: newCall(r, body), answer: &answer{ResponseWriter: w, status: http.StatusOK}}
+		x := of(r, body)
+		x.server, x.answer.ResponseWriter = s, w
 		x.begin(body)
 		r = r.WithContext(context.WithValue(ctx, exchangeKey{}, x))
 		r.Body = io.NopCloser(bytes.NewReader(body))

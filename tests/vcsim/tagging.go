@@ -3,10 +3,7 @@
 package vcsim
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -32,33 +29,24 @@ func (s *Server) routeTagging(mux *http.ServeMux) {
 }
 
 func (s *Server) observeTagging(next http.Handler) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		_ = r.Body.Close() // it has been read
-		if err != nil {
-			return // the client is gone
+	return s.exchanged(newTagging, func(w http.ResponseWriter, r *http.Request) {
+		x := r.Context().Value(exchangeKey{}).(*exchange)
+		if x.effect().Do == DoExpire {
+			record(next, goodbye(r))
+			x.answer.giveError(new(types.NotAuthenticated))
+			return
 		}
-		ctx, cancel := context.WithCancel(r.Context())
-		defer cancel()
-		defer context.AfterFunc(s.ctx, cancel)()
-		r = r.WithContext(ctx)
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		x := &exchange{server: s, call: new(call), rest: true, answer: &answer{ResponseWriter: w, status: http.StatusOK, body: []byte{}}}
-		x.call.Method, x.call.Agent = operation(r), r.UserAgent()
-		if key := cisSession(r); key != "" {
-			x.call.Session = sessionID(key)
-		}
-		x.begin(body)
-		x.serve(r, func(w http.ResponseWriter, r *http.Request) {
-			if x.effect().Do == DoExpire {
-				record(next, goodbye(r))
-				x.answer.giveError(new(types.NotAuthenticated))
-				return
-			}
-			s.answerTagging(w, r, x.call.Method, next)
-		})
-		x.end()
+		s.answerTagging(w, r, x.call.Method, next)
+	})
+}
+
+func newTagging(r *http.Request, _ []byte) *exchange {
+	x := &exchange{call: new(call), rest: true, answer: &answer{status: http.StatusOK, body: []byte{}}}
+	x.call.Method, x.call.Agent = operation(r), r.UserAgent()
+	if key := cisSession(r); key != "" {
+		x.call.Session = sessionID(key)
 	}
+	return x
 }
 
 // cisSession is the key of the session that a request is made in, or "". It comes as a header or as a cookie.
