@@ -13,7 +13,7 @@ STAMP   := -X wolfpack/version.version=$(VERSION) -X wolfpack/version.build=$(BU
 
 export GOFLAGS := -buildvcs=false
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w $(STAMP)'
-PROGRAMS := wolfpack vcsim lab govc
+PROGRAMS := wolfpack vcsim lab govc hello
 
 # Parameters: make up ONCE=1, make robot SUITE=pod_lifecycle TARGET=vcenter PROCESSES=4, make pitfalls PITFALL=5
 ONCE      ?=
@@ -58,7 +58,7 @@ pitfalls: kube ## prove that each pitfall of Virtual Kubelet has a test that fai
 build: need-go ## the programs, into bin/
 	@mkdir -p bin
 	echo "build: $(PROGRAMS), $(or $(VERSION),outside git)"
-	$(GO_BUILD) -o bin/ ./cmd/wolfpack ./tests/vcsim/cmd/vcsim ./tests/lab/cmd/lab ./tests/govc
+	$(GO_BUILD) -o bin/ ./cmd/wolfpack ./tests/vcsim/cmd/vcsim ./tests/lab/cmd/lab ./tests/govc ./tests/images/hello
 
 .PHONY: kube
 kube: need-go ## the control plane, a registry, Helm and promtool: built once and cached outside the checkout
