@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -56,6 +57,46 @@ func TestBundleGolden(t *testing.T) {
 	require.Equal(t, text, same, "the order does not matter")
 }
 
+// The pod as it is now and its tokens came to version 1 later: a bundle without them has the text that it always had.
+func TestBundleWithPodAndTokens(t *testing.T) {
+	token := func(audience string, seconds int64, value string) authenticationv1.TokenRequest {
+		request := authenticationv1.TokenRequest{
+			Spec:   authenticationv1.TokenRequestSpec{ExpirationSeconds: &seconds},
+			Status: authenticationv1.TokenRequestStatus{Token: value},
+		}
+		if audience != "" {
+			request.Spec.Audiences = []string{audience}
+		}
+		return request
+	}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "shop", Name: "web", UID: "u-1", ResourceVersion: "7", Labels: map[string]string{"a": "b"},
+		ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}},
+	}}
+	b := bundle()
+	b.Pod = pod
+	b.Tokens = []authenticationv1.TokenRequest{token("vault", 600, "hunter4"), token("", 3600, "hunter3"), token("", 600, "hunter5")}
+	text, digest, err := contract.EncodeBundle(b)
+	require.NoError(t, err)
+	require.Equal(t, "7", pod.ResourceVersion, "the argument is not changed")
+	require.NotContains(t, string(text), "kubectl")
+
+	again := b
+	again.Pod = pod.DeepCopy()
+	again.Pod.ResourceVersion, again.Pod.Status.Phase = "8", corev1.PodRunning
+	again.Tokens = []authenticationv1.TokenRequest{b.Tokens[1], b.Tokens[2], b.Tokens[0]}
+	_, same, err := contract.EncodeBundle(again)
+	require.NoError(t, err)
+	require.Equal(t, digest, same, "neither what the guest reported nor the order is news")
+
+	back, _, err := contract.DecodeBundle(bytes.NewReader(text))
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"a": "b"}, back.Pod.Labels)
+	require.Equal(t, []string{"hunter5", "hunter3", "hunter4"},
+		[]string{back.Tokens[0].Status.Token, back.Tokens[1].Status.Token, back.Tokens[2].Status.Token})
+	require.NotContains(t, fmt.Sprintf("%+v %#v", b, b), "hunter")
+}
+
 func TestBundleRefuses(t *testing.T) {
 	for want, text := range map[string]string{
 		"is not the JSON of one":       `{"uid":"u-1","secrets":[{"data":{"password":"hunter2!"}}]}`,
@@ -76,7 +117,7 @@ func TestBundleRefuses(t *testing.T) {
 func TestBundleIsNotPrinted(t *testing.T) {
 	b := bundle()
 	for _, format := range []string{"%v", "%+v", "%s", "%#v"} {
-		require.Equal(t, "bundle of pod u-1: 2 ConfigMaps, 1 Secrets, 1 Services", fmt.Sprintf(format, b))
+		require.Equal(t, "bundle of pod u-1: 2 ConfigMaps, 1 Secrets, 1 Services, 0 tokens", fmt.Sprintf(format, b))
 		require.NotContains(t, fmt.Sprintf(format, &b), "hunter2")
 	}
 }

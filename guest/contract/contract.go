@@ -12,7 +12,7 @@
 //
 // Everyone with read access to the VM can read these variables, so nothing secret may go into them: what the pod refers to
 // comes to the guest over mutual TLS, as a Bundle at BundlePath. On the port of its endpoint it serves the kubelet's own
-// paths too, to the provider only. A guest is asked to stop by vSphere's ShutdownGuest: it stops its containers, writes a
+// paths too, and what the kubelet has to say of the pod at EventsPath, to the provider only. A guest is asked to stop by vSphere's ShutdownGuest: it stops its containers, writes a
 // terminal status and powers the VM off.
 package contract
 
@@ -55,6 +55,7 @@ type Endpoint struct {
 // tell an old report from a new one.
 type Status struct {
 	Sequence uint64           `json:"sequence"`
+	Events   uint64           `json:"events,omitempty"` // number of the newest event at EventsPath; 0 while there is none
 	Pod      corev1.PodStatus `json:"pod"`
 }
 
