@@ -37,10 +37,12 @@ test: lint unit robot ## everything: lint, Go tests with the race detector, Robo
 .PHONY: unit
 unit: need-gcc build kube venv ## Go tests with the race detector, and the tests of Robot's Python keywords
 	@mkdir -p build/unit
-	tests() { name=$$1; shift; go tool gotestsum --format pkgname-and-test-fails --jsonfile build/unit/$$name.json --junitfile build/unit/$$name.xml -- -timeout 15m "$$@"; }
-	tests go -race -skip '^TestKilledAtEveryRequest$$' ./...
+	gotestsum=$$(go tool -n gotestsum)
+	tests() { name=$(CURDIR)/build/unit/$$1; cd $$2; shift 2; "$$gotestsum" --format pkgname-and-test-fails --jsonfile $$name.json --junitfile $$name.xml -- -timeout 15m "$$@"; cd $(CURDIR); }
+	tests go . -race -skip '^TestKilledAtEveryRequest$$' ./...
+	tests podvm podvm -race ./...
 	# What that kills is another process, which the race detector would not see; and what it would see, the others show it.
-	tests crash -run '^TestKilledAtEveryRequest$$' ./tests/sweep
+	tests crash . -run '^TestKilledAtEveryRequest$$' ./tests/sweep
 	.venv/bin/pytest -q --junitxml build/unit/python.xml
 
 .PHONY: robot
@@ -72,7 +74,10 @@ lint: need-go venv ## formatting, vet, staticcheck, module files, CI files, Pyth
 	test -z "$$(go tool gofumpt -l . | tee /dev/stderr)" || { echo "make lint: run 'make fmt' for the files above" >&2; exit 1; }
 	step go vet ./...
 	step go tool staticcheck ./...
-	for module in . tests/kube/binaries tests/registry/binaries tests/deploy/binaries; do step go -C $$module mod tidy -diff; done
+	step go -C podvm vet ./...
+	staticcheck=$$(go tool -n staticcheck)
+	(cd podvm && step "$$staticcheck" ./...)
+	for module in . $(NESTED); do step go -C $$module mod tidy -diff; done
 	step go tool actionlint
 	step .venv/bin/ruff check --quiet .
 	step .venv/bin/ruff format --quiet --check .
