@@ -28,9 +28,9 @@ const BundlePath = "/wolfpack/v1/bundle"
 const MaxBundleSize = 16 << 20
 
 // Bundle is what a pod refers to, as it is now: each ConfigMap and Secret that its environment, its volumes and its image
-// pulls name and that exists, the tokens that its volumes project, and the Services that its environment is about. It goes
-// from the provider to the guest, over mutual TLS and on no other way; each bundle replaces the one before. Nothing of it
-// may be logged.
+// pulls name and that exists, the tokens that its volumes project, the Services that its environment is about, and the ways
+// to registries. It goes from the provider to the guest, over mutual TLS and on no other way; each bundle replaces the one
+// before. Nothing of it may be logged.
 type Bundle struct {
 	UID types.UID `json:"uid"` // of the pod; a guest refuses another pod's bundle
 	// Pod is the pod as it is now, without what only an API server reads: its labels, annotations, images and ephemeral
@@ -45,6 +45,16 @@ type Bundle struct {
 	// stands for the API server's own; Status is the API server's answer. The provider sends a new one in good time before
 	// one expires: when four fifths of its lifetime are over, a kubelet begins to ask for it.
 	Tokens []authenticationv1.TokenRequest `json:"tokens,omitempty"`
+	// Registries are the registries of images that a guest must treat in another way than any other.
+	Registries []Registry `json:"registries,omitempty"`
+}
+
+// Registry says how a guest gets at a registry of images. Passwords are in the Secrets that the pod names for pulls.
+type Registry struct {
+	Host     string   `json:"host"`               // as image references have it, such as registry.example.com:5000; docker.io is Docker Hub
+	Mirrors  []string `json:"mirrors,omitempty"`  // URLs that are asked before the registry itself, in this order
+	CA       string   `json:"ca,omitempty"`       // PEM of the CAs that the mirrors' certificates, and the registry's own, may be of, beside the usual ones
+	Insecure bool     `json:"insecure,omitempty"` // any certificate will do, and plain HTTP if there is none
 }
 
 // String says what the bundle has, and nothing of what is in it: a bundle may end up in a log by mistake.
@@ -63,6 +73,7 @@ func EncodeBundle(b Bundle) (text []byte, digest string, err error) {
 	b.Secrets = slices.Clone(b.Secrets)
 	b.Services = slices.Clone(b.Services)
 	b.Tokens = slices.Clone(b.Tokens)
+	b.Registries = slices.Clone(b.Registries)
 	if b.Pod != nil {
 		b.Pod = lean(b.Pod)
 	}
@@ -70,6 +81,7 @@ func EncodeBundle(b Bundle) (text []byte, digest string, err error) {
 	slices.SortStableFunc(b.Secrets, func(x, y corev1.Secret) int { return byName(&x.ObjectMeta, &y.ObjectMeta) })
 	slices.SortStableFunc(b.Services, func(x, y corev1.Service) int { return byName(&x.ObjectMeta, &y.ObjectMeta) })
 	slices.SortStableFunc(b.Tokens, byRequest)
+	slices.SortStableFunc(b.Registries, func(x, y Registry) int { return cmp.Compare(x.Host, y.Host) })
 	text, err = json.Marshal(b)
 	if err != nil {
 		return nil, "", fmt.Errorf("encode the %s: %w", b, err)

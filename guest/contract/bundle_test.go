@@ -97,6 +97,22 @@ func TestBundleWithPodAndTokens(t *testing.T) {
 	require.NotContains(t, fmt.Sprintf("%+v %#v", b, b), "hunter")
 }
 
+func TestBundleWithRegistries(t *testing.T) {
+	mirrors := []string{"https://second.example.com", "https://first.example.com/v2"}
+	b := contract.Bundle{UID: "u-1", Registries: []contract.Registry{
+		{Host: "registry.example.com", Mirrors: mirrors, CA: "pem"}, {Host: "localhost:5000", Insecure: true},
+	}}
+	text, _, err := contract.EncodeBundle(b)
+	require.NoError(t, err)
+	require.Equal(t, `{"uid":"u-1","registries":[{"host":"localhost:5000","insecure":true},`+
+		`{"host":"registry.example.com","mirrors":["https://second.example.com","https://first.example.com/v2"],"ca":"pem"}]}`, string(text),
+		"the order of hosts does not matter, that of mirrors does")
+	require.Equal(t, "registry.example.com", b.Registries[0].Host, "the argument is not changed")
+	back, _, err := contract.DecodeBundle(bytes.NewReader(text))
+	require.NoError(t, err)
+	require.Equal(t, mirrors, back.Registries[1].Mirrors)
+}
+
 func TestBundleRefuses(t *testing.T) {
 	for want, text := range map[string]string{
 		"is not the JSON of one":       `{"uid":"u-1","secrets":[{"data":{"password":"hunter2!"}}]}`,
