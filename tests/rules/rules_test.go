@@ -27,6 +27,7 @@ var layers = []struct {
 	{"guest/contract", []string{"wolfpack/provider", "wolfpack/vch", "wolfpack/vsphere", "wolfpack/cmd", "wolfpack/telemetry", "k8s.io/client-go"}, "the guest's side uses it too, and must stay small"},
 	{"guest/environment", []string{"wolfpack/", "k8s.io/client-go"}, "the guest's side uses it too, and must stay small"},
 	{"guest", []string{"wolfpack/", "k8s.io/"}, "guest names are for every tool that reads an inventory: they need govmomi's types and nothing else"},
+	{"internal/build", []string{"wolfpack/", "github.com/", "k8s.io/"}, "it is compiled before anything else is built"},
 	{"errs", []string{"wolfpack/", "k8s.io/"}, "every package imports it"},
 	{"version", []string{"wolfpack/", "github.com/", "k8s.io/"}, "every package imports it"},
 	{"vsphere", []string{"wolfpack/provider", "wolfpack/vch", "wolfpack/cmd", "k8s.io/"}, "it only connects"},

@@ -12,13 +12,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"syscall"
+
+	"wolfpack/internal/build"
 )
 
 func main() {
@@ -35,21 +36,21 @@ func main() {
 
 // run brings the cache up to date and prints the folder in it.
 func run(ctx context.Context, link string) error {
-	root, err := checkout()
+	root, err := build.Checkout()
 	if err != nil {
 		return err
 	}
-	cache, err := cacheDir(os.Getenv)
+	cache, err := build.CacheDir(os.Getenv)
 	if err != nil {
 		return err
 	}
-	b := builder{root: root, cache: filepath.Join(cache, "kube"), modules: modules(), progress: os.Stderr}
-	dir, err := b.ensure(ctx)
+	b := build.Builder{Root: root, Cache: filepath.Join(cache, "kube"), Modules: modules(), Log: build.Log{Name: "kube", To: os.Stderr}}
+	dir, err := b.Ensure(ctx)
 	if err != nil {
 		return err
 	}
 	if link != "" {
-		if err := relink(dir, filepath.Join(root, link)); err != nil {
+		if err := build.Relink(dir, filepath.Join(root, link)); err != nil {
 			return err
 		}
 	}
@@ -58,85 +59,39 @@ func run(ctx context.Context, link string) error {
 }
 
 // modules lists what is built. Kubernetes comes first: its version names the cache folder.
-func modules() []module {
+func modules() []build.Module {
 	const cmd = "k8s.io/kubernetes/cmd/"
-	return []module{
+	return []build.Module{
 		{
-			dir:     "tests/kube/binaries",
-			version: "k8s.io/kubernetes",
+			Dir:     "tests/kube/binaries",
+			Version: "k8s.io/kubernetes",
 			// Kubernetes' own build stamps these; without them every component says v0.0.0-master and kubectl warns of skew.
-			stamp: []string{"k8s.io/component-base/version.gitVersion", "k8s.io/client-go/pkg/version.gitVersion"},
-			programs: []program{
-				{"etcd", "./etcd"},
-				{"kube-apiserver", cmd + "kube-apiserver"},
-				{"kube-controller-manager", cmd + "kube-controller-manager"},
-				{"kube-scheduler", cmd + "kube-scheduler"},
-				{"kubectl", cmd + "kubectl"},
+			Stamp: []string{"k8s.io/component-base/version.gitVersion", "k8s.io/client-go/pkg/version.gitVersion"},
+			Programs: []build.Program{
+				{Name: "etcd", Package: "./etcd"},
+				{Name: "kube-apiserver", Package: cmd + "kube-apiserver"},
+				{Name: "kube-controller-manager", Package: cmd + "kube-controller-manager"},
+				{Name: "kube-scheduler", Package: cmd + "kube-scheduler"},
+				{Name: "kubectl", Package: cmd + "kubectl"},
 			},
 		},
 		{
-			dir:      "tests/registry/binaries",
-			version:  "github.com/distribution/distribution/v3",
-			programs: []program{{"registry", "./registry"}},
+			Dir:      "tests/registry/binaries",
+			Version:  "github.com/distribution/distribution/v3",
+			Programs: []build.Program{{Name: "registry", Package: "./registry"}},
 		},
 		{
-			dir:      "tests/deploy/binaries",
-			version:  "helm.sh/helm/v4",
-			stamp:    []string{"helm.sh/helm/v4/internal/version.version"},
-			programs: []program{{"helm", "helm.sh/helm/v4/cmd/helm"}},
+			Dir:      "tests/deploy/binaries",
+			Version:  "helm.sh/helm/v4",
+			Stamp:    []string{"helm.sh/helm/v4/internal/version.version"},
+			Programs: []build.Program{{Name: "helm", Package: "helm.sh/helm/v4/cmd/helm"}},
 		},
 		{
-			dir:      "tests/deploy/binaries",
-			version:  "github.com/prometheus/prometheus",
-			stamp:    []string{"github.com/prometheus/common/version.Version"},
-			tags:     "remove_all_sd", // service discovery of every cloud takes longer to compile than all else, and no check needs it
-			programs: []program{{"promtool", "github.com/prometheus/prometheus/cmd/promtool"}, {"promql", "./promql"}},
+			Dir:      "tests/deploy/binaries",
+			Version:  "github.com/prometheus/prometheus",
+			Stamp:    []string{"github.com/prometheus/common/version.Version"},
+			Tags:     "remove_all_sd", // service discovery of every cloud takes longer to compile than all else, and no check needs it
+			Programs: []build.Program{{Name: "promtool", Package: "github.com/prometheus/prometheus/cmd/promtool"}, {Name: "promql", Package: "./promql"}},
 		},
 	}
-}
-
-// checkout returns the root of the checkout that the working directory is in.
-func checkout() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("find the checkout: %w", err)
-	}
-	for ; ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "tests", "kube", "binaries", "go.mod")); err == nil {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", errors.New("no checkout of wolfpack here: run this below the folder with tests/kube/binaries")
-		}
-	}
-}
-
-// cacheDir returns Wolfpack's cache folder for the environment that getenv reads.
-func cacheDir(getenv func(string) string) (string, error) {
-	if dir := getenv("WOLFPACK_CACHE"); dir != "" {
-		return filepath.Abs(dir)
-	}
-	// A relative XDG_CACHE_HOME is to be ignored, says the XDG base directory specification.
-	if dir := getenv("XDG_CACHE_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "wolfpack"), nil
-	}
-	if dir := getenv("HOME"); dir != "" {
-		return filepath.Join(dir, ".cache", "wolfpack"), nil
-	}
-	return "", errors.New("no place for the cache: set WOLFPACK_CACHE or HOME")
-}
-
-// relink makes link point to dir, replacing an older link in one step.
-func relink(dir, link string) error {
-	if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
-		return fmt.Errorf("link the binaries: %w", err)
-	}
-	tmp := fmt.Sprintf("%s.%d", link, os.Getpid())
-	if err := os.Symlink(dir, tmp); err != nil {
-		return fmt.Errorf("link the binaries: %w", err)
-	}
-	if err := os.Rename(tmp, link); err != nil {
-		return errors.Join(fmt.Errorf("link the binaries: %w", err), os.Remove(tmp))
-	}
-	return nil
 }
