@@ -35,7 +35,7 @@ up: build kube $(if $(filter qemu,$(GUESTS)),podvm need-qemu need-busybox) ## th
 test: lint unit robot ## everything: lint, Go tests with the race detector, Robot against the stand-in
 
 .PHONY: unit
-unit: need-gcc build kube venv ## Go tests with the race detector, and the tests of Robot's Python keywords
+unit: need-gcc need-qemu build kube venv ## Go tests with the race detector, and the tests of Robot's Python keywords
 	@mkdir -p build/unit
 	gotestsum=$$(go tool -n gotestsum)
 	tests() { name=$(CURDIR)/build/unit/$$1; cd $$2; shift 2; "$$gotestsum" --format pkgname-and-test-fails --jsonfile $$name.json --junitfile $$name.xml -- -timeout 15m "$$@"; cd $(CURDIR); }
@@ -107,7 +107,7 @@ venv: .venv/.installed
 clean: ## remove what was built in the checkout; the caches outside it stay
 	@rm -rf bin build .venv
 
-.PHONY: need-go need-gcc need-browser need-busybox
+.PHONY: need-go need-gcc need-browser need-busybox need-qemu
 need-go:
 	@command -v go >/dev/null || { echo "make: Go is missing: install Go $$(awk '$$1 == "go" { print $$2 }' go.mod) or newer from https://go.dev/dl" >&2; exit 1; }
 need-gcc:
@@ -129,3 +129,11 @@ need-busybox:
 		apt-get update -qq && apt-get install -qq --no-install-recommends busybox-static >/dev/null
 	fi
 	command -v busybox >/dev/null || { echo "make: busybox is missing, which the lab's container images are made of: install the package busybox-static" >&2; exit 1; }
+need-qemu:
+	@command -v qemu-system-x86_64 >/dev/null && exit
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+		echo "make: installing QEMU, which runs real guests"
+		export DEBIAN_FRONTEND=noninteractive
+		apt-get update -qq && apt-get install -qq --no-install-recommends qemu-system-x86 >/dev/null
+	fi
+	command -v qemu-system-x86_64 >/dev/null || { echo "make: QEMU is missing, which runs real guests: install the package qemu-system-x86" >&2; exit 1; }

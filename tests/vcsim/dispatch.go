@@ -66,7 +66,7 @@ func (s *Server) substitute(ctx *simulator.Context, client context.Context, meth
 		if folder, ok := ctx.Map.Get(method.This).(*simulator.Folder); ok {
 			return &folderMethods{folder}
 		}
-	case "ShutdownGuest", "RebootGuest", "ResetVM_Task":
+	case "ShutdownGuest", "RebootGuest", "ResetVM_Task", "PowerOnVM_Task":
 		if vm, ok := ctx.Map.Get(method.This).(*simulator.VirtualMachine); ok && s.guests != nil {
 			return &guestMethods{vm, s.guests}
 		}

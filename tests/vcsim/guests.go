@@ -24,9 +24,25 @@ const (
 	roleEndpoint = "endpoint"
 )
 
+// backend runs what is in VMs that are powered on. It hears of power changes from the registry, so it does not matter who
+// changed the power, or how.
+type backend interface {
+	simulator.RegisterObject
+	// power begins, freezes or ends the guest of vm to match its power state. The caller holds the VM's lock.
+	power(ctx *simulator.Context, vm *mo.VirtualMachine)
+	// check says why the VM cannot be powered on; nil if it can. The caller holds the VM's lock.
+	check(ctx *simulator.Context, vm *mo.VirtualMachine) error
+	// halt asks a guest whose Tools run to stop, on behalf of a session, and reboot to boot anew. reset boots the guest of a
+	// VM anew, if it has one, without a word to it. The caller holds the VM's lock. They return false if there is no guest.
+	halt(vm *simulator.VirtualMachine, session *simulator.Session) bool
+	reboot(ctx *simulator.Context, vm *simulator.VirtualMachine) bool
+	reset(ctx *simulator.Context, vm *simulator.VirtualMachine) bool
+	// close ends all guests as if the power had failed, and returns when they have ended.
+	close()
+}
+
 // guests runs a simulated guest in each pod VM and endpoint VM that is powered on. A guest has no goroutine: it is a state
-// that timers and calls move on, with its VM locked. guests hears of power changes from the registry, so it does not
-// matter who changed the power, or how.
+// that timers and calls move on, with its VM locked.
 //
 // Locks are taken in this order: a VM, then mu. mu is never held while waiting for anything else.
 type guests struct {
@@ -270,10 +286,43 @@ func (g *guests) take(guest *simulated, turn int, next step) {
 	})
 }
 
+// check implements backend: nothing keeps a simulated guest from booting.
+func (g *guests) check(*simulator.Context, *mo.VirtualMachine) error { return nil }
+
+// halt implements backend.
+func (g *guests) halt(vm *simulator.VirtualMachine, session *simulator.Session) bool {
+	guest := g.of(vm)
+	if guest == nil {
+		return false
+	}
+	g.shutdown(guest, session)
+	return true
+}
+
+// reboot implements backend: the guest ends, and another boots.
+func (g *guests) reboot(ctx *simulator.Context, vm *simulator.VirtualMachine) bool {
+	return g.of(vm) != nil && g.reset(ctx, vm)
+}
+
+// reset implements backend.
+func (g *guests) reset(ctx *simulator.Context, vm *simulator.VirtualMachine) bool {
+	had := g.remove(vm.Self)
+	ctx.Update(vm, toolsGone(&vm.VirtualMachine))
+	g.power(ctx, &vm.VirtualMachine)
+	return had
+}
+
+// of returns the VM's guest, or nil.
+func (g *guests) of(vm *simulator.VirtualMachine) *simulated {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.byVM[vm.Self]
+}
+
 // guestMethods are the methods of a VM that ask its guest for something.
 type guestMethods struct {
 	*simulator.VirtualMachine
-	guests *guests
+	guests backend
 }
 
 // ShutdownGuest asks the guest to stop. It powers the VM off when it has.
@@ -281,31 +330,33 @@ func (vm *guestMethods) ShutdownGuest(ctx *simulator.Context, req *types.Shutdow
 	if vm.Runtime.PowerState != types.VirtualMachinePowerStatePoweredOn {
 		return vm.VirtualMachine.ShutdownGuest(ctx, req) // which says so
 	}
-	guest := vm.reachable()
-	if guest == nil {
+	if !vm.reachable() || !vm.guests.halt(vm.VirtualMachine, ctx.Session) {
 		return &methods.ShutdownGuestBody{Fault_: simulator.Fault("VMware Tools is not running", new(types.ToolsUnavailable))}
 	}
-	vm.guests.shutdown(guest, ctx.Session)
 	return &methods.ShutdownGuestBody{Res: new(types.ShutdownGuestResponse)}
 }
 
-// RebootGuest ends the guest and boots another.
+// RebootGuest asks the guest to boot anew.
 func (vm *guestMethods) RebootGuest(ctx *simulator.Context, req *types.RebootGuest) soap.HasFault {
 	if vm.Runtime.PowerState != types.VirtualMachinePowerStatePoweredOn {
 		return vm.VirtualMachine.RebootGuest(ctx, req) // which says so
 	}
-	if vm.reachable() == nil {
+	if !vm.reachable() || !vm.guests.reboot(ctx, vm.VirtualMachine) {
 		return &methods.RebootGuestBody{Fault_: simulator.Fault("VMware Tools is not running", new(types.ToolsUnavailable))}
 	}
-	vm.begin(ctx)
 	return &methods.RebootGuestBody{Res: new(types.RebootGuestResponse)}
 }
 
-// begin ends the guest and boots another.
-func (vm *guestMethods) begin(ctx *simulator.Context) {
-	vm.guests.remove(vm.Self)
-	ctx.Update(vm.VirtualMachine, toolsGone(&vm.VirtualMachine.VirtualMachine))
-	vm.guests.power(ctx, &vm.VirtualMachine.VirtualMachine)
+// PowerOnVMTask fails where the VM's hardware cannot be had, such as an image that is not there.
+func (vm *guestMethods) PowerOnVMTask(ctx *simulator.Context, req *types.PowerOnVM_Task) soap.HasFault {
+	why := vm.guests.check(ctx, &vm.VirtualMachine.VirtualMachine)
+	if why == nil || vm.Runtime.PowerState != types.VirtualMachinePowerStatePoweredOff {
+		return vm.VirtualMachine.PowerOnVMTask(ctx, req)
+	}
+	task := simulator.CreateTask(vm.VirtualMachine, "powerOn", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+		return nil, &types.GenericVmConfigFault{Reason: why.Error()}
+	})
+	return &methods.PowerOnVM_TaskBody{Res: &types.PowerOnVM_TaskResponse{Returnval: task.Run(ctx)}}
 }
 
 // ResetVMTask boots the guest anew without the VM ever being off, as vCenter's does and the simulator's does not.
@@ -314,18 +365,11 @@ func (vm *guestMethods) ResetVMTask(ctx *simulator.Context, _ *types.ResetVM_Tas
 		if state := vm.Runtime.PowerState; state != types.VirtualMachinePowerStatePoweredOn {
 			return nil, &types.InvalidPowerState{RequestedState: types.VirtualMachinePowerStatePoweredOn, ExistingState: state}
 		}
-		vm.begin(ctx)
+		vm.guests.reset(ctx, vm.VirtualMachine)
 		return nil, nil
 	})
 	return &methods.ResetVM_TaskBody{Res: &types.ResetVM_TaskResponse{Returnval: task.Run(ctx)}}
 }
 
-// reachable returns the VM's guest if its Tools run, or nil.
-func (vm *guestMethods) reachable() *simulated {
-	vm.guests.mu.Lock()
-	defer vm.guests.mu.Unlock()
-	if guest := vm.guests.byVM[vm.Self]; guest != nil && vm.Guest.ToolsRunningStatus == toolsRunning {
-		return guest
-	}
-	return nil
-}
+// reachable says whether the guest's Tools run.
+func (vm *guestMethods) reachable() bool { return vm.Guest.ToolsRunningStatus == toolsRunning }

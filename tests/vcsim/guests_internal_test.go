@@ -51,9 +51,9 @@ func TestManyGuestsNeedFewGoroutines(t *testing.T) {
 	}
 	ips := make(map[netip.Addr]bool)
 	require.Eventually(t, func() bool {
-		server.guests.mu.Lock()
-		defer server.guests.mu.Unlock()
-		for ip, guest := range server.guests.byIP {
+		sim(server).mu.Lock()
+		defer sim(server).mu.Unlock()
+		for ip, guest := range sim(server).byIP {
 			if guest.visible != nil && guest.visible.Status != nil && guest.visible.Status.Phase == corev1.PodRunning {
 				ips[ip] = true
 			}
@@ -271,9 +271,9 @@ func TestFrozenGuestGoesOnWithItsNextStep(t *testing.T) {
 		ctx.WithLock(vm, func() { ctx.Update(vm, []types.PropertyChange{{Name: "runtime.powerState", Val: state}}) })
 	}
 	look := func(at func(*simulated) bool) bool {
-		server.guests.mu.Lock()
-		defer server.guests.mu.Unlock()
-		return at(server.guests.byVM[vm.Self])
+		sim(server).mu.Lock()
+		defer sim(server).mu.Unlock()
+		return at(sim(server).byVM[vm.Self])
 	}
 	in := func(phase corev1.PodPhase) func(*simulated) bool {
 		return func(g *simulated) bool {
@@ -290,8 +290,11 @@ func TestFrozenGuestGoesOnWithItsNextStep(t *testing.T) {
 		g.left = 0
 		return g.frozen && left > 0 && left <= time.Hour
 	}))
-	require.Nil(t, server.guests.find(ip), "nobody on the network finds it")
+	require.Nil(t, sim(server).find(ip), "nobody on the network finds it")
 	power(types.VirtualMachinePowerStatePoweredOn)
-	require.NotNil(t, server.guests.find(ip))
+	require.NotNil(t, sim(server).find(ip))
 	require.Eventually(t, func() bool { return look(in(corev1.PodSucceeded)) }, time.Minute, time.Millisecond)
 }
+
+// sim returns the simulated guests of a server that has them.
+func sim(server *Server) *guests { return server.guests.(*guests) }

@@ -486,6 +486,6 @@ func TestNoNetworkCardNoAddress(t *testing.T) {
 
 func TestUnknownGuests(t *testing.T) {
 	t.Parallel()
-	_, err := vcsim.Start(t.Context(), vcsim.Config{Guests: "qemu"})
-	require.ErrorContains(t, err, `unknown guests "qemu"; use "none" or "sim"`)
+	_, err := vcsim.Start(t.Context(), vcsim.Config{Guests: "xen"})
+	require.ErrorContains(t, err, `unknown guests "xen"; use "none", "sim" or "qemu"`)
 }

@@ -4,7 +4,7 @@
 // On top of the simulator it shows real guest full names (names.go), verifies user, password and certificate, keeps a
 // VM that is being made away from watchers until it is complete (creation.go), tells watchers of changes fast enough
 // for many VMs (collector.go), reads thousands of them page by page in a time that grows with their number alone
-// (pages.go), and runs simulated guests that speak the guest contract (guests.go). It keeps a journal of requests
+// (pages.go), and runs guests: simulated ones that speak the guest contract (guests.go), or real ones in QEMU (machines.go). It keeps a journal of requests
 // (journal.go), and makes them go wrong by rules (fault.go). It does so through the simulator's extension points:
 // listeners on its registry, its hook before each call, and the HTTP handler around it.
 //
@@ -77,7 +77,7 @@ type Config struct {
 	// by a CA of the server's own; see Server.CAFile. Flags: -tlscert, -tlskey.
 	CertFile, KeyFile string
 
-	// Guests says what runs in VMs that are powered on: GuestsNone (default) or GuestsSim. Flag: -guests.
+	// Guests says what runs in VMs that are powered on: GuestsNone (default), GuestsSim or GuestsQEMU. Flag: -guests.
 	Guests string
 
 	// RestartBackOff is how long a simulated guest waits before it restarts its containers a second time; it doubles with
@@ -95,13 +95,14 @@ type Config struct {
 const (
 	GuestsNone = "none" // VMs are empty, as in stock vcsim
 	GuestsSim  = "sim"  // pod VMs and endpoint VMs have simulated guests
+	GuestsQEMU = "qemu" // VMs are machines that QEMU runs
 )
 
 // Server is a running stand-in.
 type Server struct {
 	model  *simulator.Model
 	sim    *simulator.Server
-	guests *guests // nil without guests
+	guests backend // nil without guests
 	tls    certificates
 	dir    string // holds the CA file; "" without
 
@@ -122,9 +123,9 @@ type Server struct {
 // Start starts a stand-in. It runs until Close, which the caller must call; ctx bounds only the start.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
 	switch cfg.Guests {
-	case "", GuestsNone, GuestsSim:
+	case "", GuestsNone, GuestsSim, GuestsQEMU:
 	default:
-		return nil, fmt.Errorf("start vCenter stand-in: unknown guests %q; use %q or %q", cfg.Guests, GuestsNone, GuestsSim)
+		return nil, fmt.Errorf("start vCenter stand-in: unknown guests %q; use %q, %q or %q", cfg.Guests, GuestsNone, GuestsSim, GuestsQEMU)
 	}
 	s := &Server{model: cfg.Model, checked: cfg.Username != ""}
 	s.feeds = newFeeds(s.hide)
@@ -151,14 +152,31 @@ func (s *Server) start(ctx context.Context, cfg Config) error {
 	if err := s.certify(cfg); err != nil {
 		return err
 	}
-	if cfg.Guests == GuestsSim {
-		var err error
-		if s.guests, err = newGuests(ctx, s.model.Service.Context, cfg.RestartBackOff); err != nil {
-			return err
-		}
+	if err := s.begin(ctx, cfg); err != nil {
+		return err
 	}
 	s.extend()
 	return s.listen(cfg)
+}
+
+// begin makes what runs in VMs.
+func (s *Server) begin(ctx context.Context, cfg Config) error {
+	switch cfg.Guests {
+	case GuestsSim:
+		g, err := newGuests(ctx, s.model.Service.Context, cfg.RestartBackOff)
+		if err == nil {
+			s.guests = g
+		}
+		return err
+	case GuestsQEMU:
+		g, err := newMachines(ctx, s.model.Service.Context)
+		if err == nil {
+			s.guests = g
+		}
+		return err
+	default:
+		return nil
+	}
 }
 
 // populate makes the inventory.

@@ -12,6 +12,7 @@ import (
 	"github.com/vmware/govmomi/simulator"
 
 	"wolfpack/tests/vcsim"
+	"wolfpack/tests/vcsim/qemu"
 )
 
 // flags are the command line.
@@ -83,7 +84,7 @@ func (f *flags) server() {
 	f.set.StringVar(&c.KeyFile, "tlskey", "", "TLS key file")
 	f.set.StringVar(&c.Username, "username", "", "Login user name (default: any)")
 	f.set.StringVar(&c.Password, "password", "", "Login password (default: any)")
-	f.set.StringVar(&c.Guests, "guests", vcsim.GuestsNone, `What runs in powered-on VMs: "none", or "sim" for simulated guests in pod VMs`)
+	f.set.StringVar(&c.Guests, "guests", vcsim.GuestsNone, `What runs in powered-on VMs: "none", "sim" for simulated guests in pod VMs, or "qemu" for real ones, run by `+qemu.Program+` (package `+qemu.Package+`)`)
 	f.set.DurationVar(&c.RestartBackOff, "guest-backoff", 0, "First back-off of containers that exit again and again (default: 10s)")
 	f.set.StringVar(&f.faults, "faults", "", "File of rules, YAML or JSON, by which requests go wrong, such as {method: PowerOn*, count: 1, do: reset}; "+
 		"they can be changed, and the journal of requests read, at https://ADDRESS"+vcsim.ControlPath+" with the login user and password: see tests/vcsim/README.md")

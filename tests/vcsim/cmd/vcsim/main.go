@@ -6,7 +6,8 @@
 //
 //	export GOVC_URL=https://user:pass@127.0.0.1:8989/sdk GOVC_SIM_PID=4711 GOVC_TLS_CA_CERTS=/tmp/vcsim-ca-1/ca.pem
 //
-// GOVC_TLS_CA_CERTS is there when the stand-in made its own certificate.
+// GOVC_TLS_CA_CERTS is there when the stand-in made its own certificate. With QEMU guests a second line has the URL of the
+// SOCKS5 proxy by which they are reached, WOLFPACK_GUEST_PROXY.
 package main
 
 import (

@@ -146,6 +146,9 @@ func (f *flags) announce(server *vcsim.Server) error {
 	if ca := server.CAFile(); ca != "" {
 		line += " GOVC_TLS_CA_CERTS=" + quote(ca)
 	}
+	if proxy := server.GuestProxy(); proxy != nil {
+		line += "\nexport WOLFPACK_GUEST_PROXY=" + quote(proxy.String())
+	}
 	if _, err = fmt.Fprintln(out, line); err != nil || out == os.Stdout {
 		return err
 	}
