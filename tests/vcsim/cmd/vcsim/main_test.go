@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -219,6 +220,21 @@ func TestOutputFileAndTrace(t *testing.T) {
 	require.Contains(t, string(text), "RetrieveServiceContent")
 }
 
+// With QEMU guests a second line has the way to them.
+func TestProxyLine(t *testing.T) {
+	t.Parallel()
+	p := start(t, "-l", "127.0.0.1:0", "-vm", "0", "-guests", "qemu")
+	line, err := p.stdout.ReadString('\n')
+	require.NoError(t, err)
+	proxy, err := url.Parse(parseExport(t, line)["WOLFPACK_GUEST_PROXY"])
+	require.NoError(t, err)
+	require.Equal(t, "socks5", proxy.Scheme)
+	conn, err := net.Dial("tcp", proxy.Host)
+	require.NoError(t, err)
+	require.NoError(t, conn.Close())
+	p.stop()
+}
+
 func TestDebugVars(t *testing.T) {
 	t.Parallel()
 	p := start(t, "-l", "127.0.0.1:0", "-method-delay", "Login:1,Logout:1", "-tunnel", "0")
@@ -270,7 +286,7 @@ func TestBadFlags(t *testing.T) {
 		"unknown flag":          {[]string{"-wolf"}, 2, "flag provided but not defined: -wolf"},
 		"no address":            {[]string{"-l", "here"}, 1, `listen address "here"`},
 		"no port":               {[]string{"-l", "127.0.0.1:http"}, 1, `port "http"; want a number`},
-		"unknown guests":        {[]string{"-l", "127.0.0.1:0", "-guests", "qemu"}, 1, `unknown guests "qemu"; use "none" or "sim"`},
+		"unknown guests":        {[]string{"-l", "127.0.0.1:0", "-guests", "xen"}, 1, `unknown guests "xen"; use "none", "sim" or "qemu"`},
 		"bad delay":             {[]string{"-method-delay", "Login"}, 2, `"Login"; want METHOD:MILLISECONDS`},
 		"no faults":             {[]string{"-l", "127.0.0.1:0", "-faults", "/nonexistent"}, 1, "read faults: open /nonexistent"},
 		"bad faults":            {[]string{"-l", "127.0.0.1:0", "-faults", badFaults}, 1, badFaults + `: fault "lost": field cuont is unknown; want one of agent, count,`},
