@@ -62,6 +62,8 @@ func (s *Server) substitute(ctx *simulator.Context, client context.Context, meth
 		if pool, ok := ctx.Map.Get(method.This).(*simulator.ResourcePool); ok {
 			return &poolMethods{pool}
 		}
+	case "RevertToSnapshot_Task":
+		return snapshotOf(ctx, method.This)
 	case "CreateVM_Task":
 		if folder, ok := ctx.Map.Get(method.This).(*simulator.Folder); ok {
 			return &folderMethods{folder}
