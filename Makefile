@@ -15,9 +15,8 @@ export GOFLAGS := -buildvcs=false
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w $(STAMP)'
 PROGRAMS := wolfpack vcsim lab govc hello
 
-# Parameters: make up ONCE=1 GUESTS=qemu, make robot SUITE=pod_lifecycle TARGET=vcenter PROCESSES=4, make pitfalls PITFALL=5
+# Parameters: make up ONCE=1, make robot SUITE=pod_lifecycle TARGET=vcenter PROCESSES=4, make pitfalls PITFALL=5
 ONCE      ?=
-GUESTS    ?=
 SUITE     ?=
 TARGET    ?=
 PROCESSES ?=
@@ -28,8 +27,8 @@ help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: up
-up: build kube $(if $(filter qemu,$(GUESTS)),podvm need-qemu need-busybox) ## the main job: a lab with pods running as VMs, until Ctrl-C (ONCE=1: show it and end; GUESTS=qemu: real containers)
-	@bin/lab up --show --examples examples$(if $(filter qemu,$(GUESTS)),/lab --timeout 15m) --report build/telemetry.html $(if $(ONCE),--once) $(if $(GUESTS),--guests $(GUESTS))
+up: build kube ## the main job: a lab with pods running as VMs, until Ctrl-C (ONCE=1: show it and end)
+	@bin/lab up --show --examples examples --report build/telemetry.html $(if $(ONCE),--once)
 
 .PHONY: test
 test: lint unit robot ## everything: lint, Go tests with the race detector, Robot against the stand-in
@@ -107,7 +106,7 @@ venv: .venv/.installed
 clean: ## remove what was built in the checkout; the caches outside it stay
 	@rm -rf bin build .venv
 
-.PHONY: need-go need-gcc need-browser need-busybox need-qemu
+.PHONY: need-go need-gcc need-browser need-qemu
 need-go:
 	@command -v go >/dev/null || { echo "make: Go is missing: install Go $$(awk '$$1 == "go" { print $$2 }' go.mod) or newer from https://go.dev/dl" >&2; exit 1; }
 need-gcc:
@@ -121,14 +120,6 @@ need-browser:
 		apt-get update -qq && apt-get install -qq --no-install-recommends chromium chromium-driver >/dev/null
 	fi
 	browser || { echo "make: a browser is missing, which the HTML report is tested with: install the packages chromium and chromium-driver" >&2; exit 1; }
-need-busybox:
-	@command -v busybox >/dev/null && exit
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-		echo "make: installing busybox, which the lab's container images are made of"
-		export DEBIAN_FRONTEND=noninteractive
-		apt-get update -qq && apt-get install -qq --no-install-recommends busybox-static >/dev/null
-	fi
-	command -v busybox >/dev/null || { echo "make: busybox is missing, which the lab's container images are made of: install the package busybox-static" >&2; exit 1; }
 need-qemu:
 	@command -v qemu-system-x86_64 >/dev/null && exit
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -20,8 +20,6 @@ type Info struct {
 	Govc map[string]string `json:"govc"`
 	// Registry is the container registry; absent if there is none.
 	Registry *Registry `json:"registry,omitempty"`
-	// GuestProxy is the way into the network of real guests, such as socks5://127.0.0.1:1080; empty with others.
-	GuestProxy string `json:"guestProxy,omitempty"`
 	// Node and VCH are the names of the virtual node and its virtual container host; empty if there is none.
 	Node string `json:"node"`
 	VCH  string `json:"vch"`
@@ -36,10 +34,8 @@ type Info struct {
 
 // Registry is a container registry that wants TLS and a password.
 type Registry struct {
-	// Address is host:port, as image references on the lab's machine begin.
+	// Address is host:port, as image references begin.
 	Address string `json:"address"`
-	// Name is what image references of pods with real guests begin with.
-	Name string `json:"name"`
 	// CA is the file with the certificate authority to trust.
 	CA       string `json:"ca"`
 	Username string `json:"username"`

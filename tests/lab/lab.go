@@ -20,7 +20,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -35,7 +34,6 @@ const (
 	VCenterEnv = "env" // the one that GOVC_URL and the other GOVC_ variables name
 
 	GuestsSim  = "sim"  // simulated guests that speak the guest contract
-	GuestsQEMU = "qemu" // real ones: each VM is a QEMU process that boots the image of `make podvm`
 	GuestsNone = "none" // virtual machines without guests
 )
 
@@ -55,7 +53,7 @@ type Options struct {
 	Kubeconfig string
 	// VCenter is VCenterSim (the default) or VCenterEnv.
 	VCenter string
-	// Guests is GuestsSim (the default), GuestsQEMU or GuestsNone; it matters for the stand-in only.
+	// Guests is GuestsSim (the default) or GuestsNone; it matters for the stand-in only.
 	Guests string
 	// NoRegistry, NoVCH and NoNode leave parts out. Without a VCH there is no node either.
 	NoRegistry, NoVCH, NoNode bool
@@ -99,8 +97,6 @@ func Up(ctx context.Context, opts Options) (*Lab, error) {
 		{"vCenter stand-in", opts.VCenter != VCenterSim, l.startVCenter},
 		{"vCenter of GOVC_URL", opts.VCenter != VCenterEnv, l.useVCenter},
 		{"registry", opts.NoRegistry, l.startRegistry},
-		{"images in the registry", opts.NoRegistry || !opts.real(), l.pushImages},
-		{"pods may pull from the registry", opts.NoRegistry || !opts.real(), l.allowPulls},
 		{"virtual container host " + opts.VCH, opts.NoVCH, l.createVCH},
 		{"approver of kubelet certificates", opts.NoNode && opts.Kubeconfig != "", l.approveCertificates},
 		{"virtual node " + opts.Node, opts.NoNode, l.startNode},
@@ -128,8 +124,8 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Guests == "" {
 		o.Guests = GuestsSim
 	}
-	if !slices.Contains([]string{GuestsSim, GuestsQEMU, GuestsNone}, o.Guests) {
-		return o, fmt.Errorf("guests %q: must be %s, %s or %s", o.Guests, GuestsSim, GuestsQEMU, GuestsNone)
+	if o.Guests != GuestsSim && o.Guests != GuestsNone {
+		return o, fmt.Errorf("guests %q: must be %s or %s", o.Guests, GuestsSim, GuestsNone)
 	}
 	if o.VCH == "" {
 		o.VCH = "lab"

@@ -271,7 +271,6 @@ func TestBadOptions(t *testing.T) {
 	t.Setenv("GOVC_URL", "")
 	full := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(full, "precious"), nil, 0o600))
-	b.GuestImage, b.Busybox = "/nonexistent/guest.iso", "/bin/sh"
 	missing := b
 	missing.VCSim = "/nonexistent/vcsim"
 	for _, tt := range []struct {
@@ -280,12 +279,10 @@ func TestBadOptions(t *testing.T) {
 		want string
 	}{
 		{"vcenter", Options{Binaries: b, VCenter: "esx"}, `vcenter "esx": must be sim or env`},
-		{"guests", Options{Binaries: b, Guests: "real"}, `guests "real": must be sim, qemu or none`},
+		{"guests", Options{Binaries: b, Guests: "real"}, `guests "real": must be sim or none`},
 		{"no GOVC_URL", Options{Binaries: b, VCenter: VCenterEnv}, "GOVC_URL is not set"},
 		{"a program is missing", Options{Binaries: missing}, "run `make build` first"},
 		{"no control plane", Options{Binaries: Binaries{Kube: "/nonexistent"}, NoVCH: true, VCenter: VCenterSim}, "run `make"},
-		{"no guest image", Options{Binaries: b, Guests: GuestsQEMU, NoVCH: true}, "run `make podvm` first"},
-		{"no busybox", Options{Binaries: Binaries{VCSim: b.VCSim, Kube: b.Kube}, Guests: GuestsQEMU, NoVCH: true}, "install the package busybox-static"},
 		{"a folder in use", Options{Binaries: b, Dir: full}, "is not empty"},
 		{"no kubeconfig", Options{Binaries: b, Kubeconfig: "/nonexistent"}, "use kubeconfig: stat /nonexistent"},
 	} {

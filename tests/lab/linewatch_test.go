@@ -38,18 +38,6 @@ func TestParseRegistry(t *testing.T) {
 	}
 }
 
-func TestParseProxy(t *testing.T) {
-	for line, want := range map[string]string{
-		"export WOLFPACK_GUEST_PROXY=socks5://127.0.0.1:1080":  "socks5://127.0.0.1:1080",
-		"export GOVC_URL=https://127.0.0.1:8989/sdk":           "",
-		"# export WOLFPACK_GUEST_PROXY=socks5://127.0.0.1:108": "",
-	} {
-		got, ok := parseProxy(line)
-		require.Equal(t, want, got, line)
-		require.Equal(t, want != "", ok, line)
-	}
-}
-
 func FuzzParse(f *testing.F) {
 	f.Add("export GOVC_URL=https://user:pass@127.0.0.1:8989/sdk GOVC_SIM_PID=42")
 	f.Add("export GOVC_URL=//::0")

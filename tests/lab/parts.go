@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"io"
 	"maps"
 	"net"
 	"net/url"
@@ -62,9 +61,9 @@ func (l *Lab) startVCenter(ctx context.Context) error {
 		return err
 	}
 	user, password := "administrator@vsphere.local", rand.Text()
-	said, way := newLineWatch(parseVCSim), newLineWatch(parseProxy)
+	said := newLineWatch(parseVCSim)
 	p, err := process.Start(process.Spec{
-		Name: "vcsim", Path: l.opts.Binaries.VCSim, Log: l.log("vcsim"), Env: l.env(), Output: io.MultiWriter(said, way),
+		Name: "vcsim", Path: l.opts.Binaries.VCSim, Log: l.log("vcsim"), Env: l.env(), Output: said,
 		Args: []string{
 			"-l", localhost + ":0", "-tlscert", crt, "-tlskey", key, "-username", user, "-password", password,
 			// No machines but those that Wolfpack makes, so that what is left at the end is easy to see.
@@ -78,11 +77,6 @@ func (l *Lab) startVCenter(ctx context.Context) error {
 	address, err := said.wait(ctx, p, time.Minute)
 	if err != nil {
 		return fmt.Errorf("wait for its address: %w", err)
-	}
-	if l.opts.real() {
-		if l.info.GuestProxy, err = way.wait(ctx, p, time.Minute); err != nil {
-			return fmt.Errorf("wait for the way to its guests: %w", err)
-		}
 	}
 	l.info.Govc = map[string]string{
 		"GOVC_URL": "https://" + address + "/sdk", "GOVC_USERNAME": user, "GOVC_PASSWORD": password,
@@ -125,11 +119,7 @@ func (l *Lab) useVCenter(context.Context) error {
 
 // createVCH makes the virtual container host. In a vCenter that outlives the lab, the lab removes it again.
 func (l *Lab) createVCH(ctx context.Context) error {
-	args := vchCreateArgs(l.opts.VCH)
-	if l.opts.real() {
-		args = append(args, "--guest-image", l.opts.Binaries.GuestImage)
-	}
-	if err := l.wolfpack(ctx, "vch-create", args...); err != nil {
+	if err := l.wolfpack(ctx, "vch-create", vchCreateArgs(l.opts.VCH)...); err != nil {
 		return err
 	}
 	l.info.VCH = l.opts.VCH
@@ -152,16 +142,8 @@ func (l *Lab) startNode(ctx context.Context) error {
 	} else {
 		l.group.Add(newUndo(l.deleteNode))
 	}
-	args := nodeArgs(l.opts.VCH, kubeconfig, l.opts.Node, address, l.path("node"))
-	if l.opts.real() {
-		more, err := l.guestArgs()
-		if err != nil {
-			return err
-		}
-		args = append(args, more...)
-	}
 	p, err := process.Start(process.Spec{
-		Name: "node", Path: l.opts.Binaries.Wolfpack, Args: args,
+		Name: "node", Path: l.opts.Binaries.Wolfpack, Args: nodeArgs(l.opts.VCH, kubeconfig, l.opts.Node, address, l.path("node")),
 		Log: l.log("node"), Env: l.env(),
 	})
 	if err != nil {

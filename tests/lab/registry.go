@@ -18,7 +18,7 @@ import (
 
 // startRegistry starts a registry that wants TLS and a password, on a port that it chooses itself.
 func (l *Lab) startRegistry(ctx context.Context) error {
-	r := Registry{Name: RegistryName, CA: l.path("ca.crt"), Username: "lab", Password: rand.Text()}
+	r := Registry{CA: l.path("ca.crt"), Username: "lab", Password: rand.Text()}
 	config, err := l.writeRegistryConfig(r)
 	if err != nil {
 		return err
@@ -47,7 +47,7 @@ func (l *Lab) writeRegistryConfig(r Registry) (string, error) {
 		return "", err
 	}
 	crt, key, htpasswd := l.path("registry", "tls.crt"), l.path("registry", "tls.key"), l.path("registry", "htpasswd")
-	pair, err := l.ca.Server(localhost, "localhost", "::1", hostForGuests)
+	pair, err := l.ca.Server(localhost, "localhost", "::1")
 	if err != nil {
 		return "", err
 	}

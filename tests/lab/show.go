@@ -46,11 +46,6 @@ func (l *Lab) Show(ctx context.Context, examples, report string, w io.Writer) er
 	if err := l.showVMs(ctx, w); err != nil {
 		return fmt.Errorf("show: %w", err)
 	}
-	if l.opts.real() {
-		if err := l.showReal(ctx, w); err != nil {
-			return fmt.Errorf("show: %w", err)
-		}
-	}
 	if err := l.showTelemetry(ctx, report, w); err != nil {
 		return fmt.Errorf("show: %w", err)
 	}

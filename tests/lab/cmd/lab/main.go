@@ -76,7 +76,7 @@ there when it ends.`,
 	f.StringVar(&u.ReadyFile, "ready-file", "", "file to write the lab's addresses and passwords to, as JSON, when it is ready")
 	f.StringVar(&u.Kubeconfig, "kubeconfig", "", "use the cluster of this kubeconfig `file`")
 	f.StringVar(&u.VCenter, "vcenter", lab.VCenterSim, "sim: start the stand-in; env: use the vCenter of the GOVC_ variables")
-	f.StringVar(&u.Guests, "guests", lab.GuestsSim, "the stand-in's guests: sim, qemu (real ones, of --guest-image) or none")
+	f.StringVar(&u.Guests, "guests", lab.GuestsSim, "the stand-in's guests: sim or none")
 	f.BoolVar(&u.NoRegistry, "no-registry", false, "leave out the registry")
 	f.BoolVar(&u.NoVCH, "no-vch", false, "leave out the VCH and the node")
 	f.BoolVar(&u.NoNode, "no-node", false, "leave out the node")
@@ -90,9 +90,6 @@ there when it ends.`,
 	f.StringVar(&u.Binaries.Wolfpack, "wolfpack", bin.Wolfpack, "the wolfpack program")
 	f.StringVar(&u.Binaries.VCSim, "vcsim", bin.VCSim, "the vCenter stand-in")
 	f.StringVar(&u.Binaries.Govc, "govc", bin.Govc, "the govc program")
-	f.StringVar(&u.Binaries.GuestImage, "guest-image", bin.GuestImage, "what real guests boot from")
-	f.StringVar(&u.Binaries.Busybox, "busybox", bin.Busybox, "a static busybox, which the images in the registry of a lab with real guests are made of")
-	f.StringVar(&u.Binaries.Hello, "hello", bin.Hello, "the server in the image hello")
 	f.StringVar(&u.Binaries.Kube, "kube", bin.Kube, "folder with the control plane's programs, kubectl and registry")
 	return cmd
 }
